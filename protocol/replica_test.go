@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import "testing"
+
+func versioned(m Message, seq uint64) Message {
+	m.Type, m.Epoch, m.Replica, m.Version, m.Writer = Write, 3, 16, Version{3, seq}, m.Session
+	return m
+}
+
+func TestReplicaAppliesOnlyNewerWritesAndAcknowledgesAll(t *testing.T) {
+	r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}}
+	tombstone := Message{Type: WriteRequest, Op: OpDelete, Session: 1, Request: 2, Key: []byte("k"),
+		KeyHash: KeyHash([]byte("k")), Digest: Digest([]byte("k"), nil)}
+	for _, step := range []struct {
+		what  string
+		write Message
+		op    Op
+		value string
+		seq   uint64
+	}{
+		{"the first write", versioned(put(1, 1, "k", "one"), 5), OpPut, "one", 5},
+		{"an older write", versioned(put(2, 1, "k", "old"), 4), OpPut, "one", 5},
+		{"its duplicate", versioned(put(1, 1, "k", "one"), 5), OpPut, "one", 5},
+		{"a delete", versioned(tombstone, 8), OpDelete, "", 8},
+		{"a write older than the delete", versioned(put(3, 1, "k", "late"), 7), OpDelete, "", 8},
+		{"a newer write", versioned(put(3, 2, "k", "new"), 9), OpPut, "new", 9},
+	} {
+		ack, refused := r.Handle(step.write)
+		if refused != NotRefused || ack.Type != WriteAck || ack.Version != step.write.Version || ack.Replica != r.ID ||
+			len(ack.Key)+len(ack.Value) != 0 {
+			t.Fatalf("%s: acknowledged with %+v (%v)", step.what, ack, refused)
+		}
+		reply, _ := r.Handle(Message{Type: Read, Epoch: 3, Replica: 16, Request: 1, Key: []byte("k"), KeyHash: KeyHash([]byte("k"))})
+		if reply.Type != ReadReply || reply.Op != step.op || string(reply.Value) != step.value || reply.Version.Seq != step.seq {
+			t.Fatalf("after %s the key reads as %+v", step.what, reply)
+		}
+		if reply.Op == OpPut && reply.Digest != Digest([]byte("k"), reply.Value) {
+			t.Fatalf("after %s the digest is that of something else", step.what)
+		}
+	}
+}
+
+func TestReplicaKeepsEpochsApart(t *testing.T) {
+	r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}}
+	old := put(1, 1, "k", "old")
+	old.Type, old.Epoch, old.Replica, old.Version = Write, 3, 16, Version{2, 900}
+	r.Handle(versioned(put(2, 1, "k", "new"), 1))
+	r.Handle(old)
+	if got := r.Store.Get([]byte("k")); string(got.Value) != "new" {
+		t.Fatalf("version 2.900 replaced 3.1: %+v", got)
+	}
+}
+
+func TestReplicaRefusals(t *testing.T) {
+	seen := map[Refusal]bool{}
+	for _, c := range []struct {
+		what   string
+		change func(m *Message)
+		want   Refusal
+	}{
+		{"an older epoch", func(m *Message) { m.Epoch = 2 }, RefusedEpoch},
+		{"a newer epoch", func(m *Message) { m.Epoch = 4 }, RefusedEpoch},
+		{"another replica", func(m *Message) { m.Replica = 17 }, RefusedReplica},
+		{"an earlier membership", func(m *Message) { m.Replica = 0 }, RefusedReplica},
+		{"a client's message", func(m *Message) { m.Type = WriteRequest }, RefusedType},
+		{"no key", func(m *Message) { m.Key = nil }, RefusedKey},
+		{"a hash of another key", func(m *Message) { m.KeyHash++ }, RefusedKey},
+		{"a damaged value", func(m *Message) { m.Value = []byte("V") }, RefusedDigest},
+	} {
+		store := MemoryStore{}
+		r := Replica{ID: 16, Epoch: 3, Store: store}
+		m := versioned(put(1, 1, "k", "v"), 5)
+		c.change(&m)
+		if _, refused := r.Handle(m); refused != c.want || len(store) != 0 {
+			t.Errorf("%s: %v, want %v; %d records", c.what, refused, c.want, len(store))
+		}
+		seen[c.want] = true
+	}
+	for _, r := range Refusals() {
+		if !seen[r] {
+			t.Errorf("no case for refusal %v", r)
+		}
+	}
+}
