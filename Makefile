@@ -1,0 +1,77 @@
+# Dalio. `make help` lists what there is; `make demo` is the place to start.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BIN := build/bin
+# Variants of the data plane without one of its cures, for `make demo BREAK=...`.
+BREAKS := gate
+CLANG := clang-19
+BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -I/usr/include/$(shell uname -m)-linux-gnu
+
+GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.o' go.mod go.sum)
+
+.PHONY: help
+help: ## lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## builds the commands into build/bin
+	@scripts/setup run
+	@mkdir -p $(BIN)
+	go build -trimpath -o $(BIN)/ ./impl/cmd/... ./checker/cmd/...
+
+.PHONY: demo
+demo: build ## the main job in about a minute: real packets, faults, audit (BREAK=gate: without the gate)
+ifdef BREAK
+	@$(if $(filter $(BREAK),$(BREAKS)),,echo "make demo: BREAK=$(BREAK) is not known; there is: $(BREAKS)" >&2; exit 2)
+	@scripts/setup test
+	@$(MAKE) --no-print-directory build/break/$(BREAK).o
+	$(BIN)/demo --dir build/demo --object build/break/$(BREAK).o
+else
+	$(BIN)/demo --dir build/demo
+endif
+
+build/break/gate.o: $(wildcard bpf/*.c bpf/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -DDALIO_WITHOUT_GATE -c bpf/coordinator.bpf.c -o $@
+
+.PHONY: test
+test: ## every check of a change
+	@scripts/setup test
+	scripts/test
+
+.PHONY: go-test
+go-test: ## the Go tests; those of the data plane and the network need root
+	@scripts/setup test
+	scripts/gotest
+
+.PHONY: spec
+spec: ## TLC on the default models, with pinned state counts
+	@scripts/setup test
+	go run ./spec/tlc spec
+
+.PHONY: spec-full
+spec-full: ## TLC on the large models too
+	@scripts/setup test
+	go run ./spec/tlc -full spec
+
+.PHONY: must-fail
+must-fail: ## every configuration that lacks a cure, each of which TLC must refute
+	@scripts/setup test
+	go run ./spec/tlc must-fail
+
+.PHONY: generate
+generate: ## rebuilds the committed BPF objects and their bindings
+	@scripts/setup test
+	go generate ./...
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, import directions, known vulnerabilities are not looked up here
+	@scripts/setup test
+	scripts/lint
+
+.PHONY: clean
+clean: ## removes build/
+	rm -rf build
