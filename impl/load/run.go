@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dalio/traces"
+)
+
+// Answer is what a client saw of one operation.
+type Answer struct {
+	// Outcome is traces.OK, traces.Fail (it did not happen) or traces.Info
+	// (unknown).
+	Outcome string
+	// Value is what a read returned, if it Found the key.
+	Value string
+	Found bool
+	// Replica is the id of the replica that answered a read.
+	Replica uint32
+	// Retries is how often the request was sent again, and Hops how often the
+	// gate sent the read on to another replica.
+	Retries int
+	Hops    int
+	// Err is the reason for an outcome other than OK.
+	Err error
+}
+
+// Client does one operation at a time: f is traces.Read, Write or Delete.
+type Client interface {
+	Do(ctx context.Context, f, key, value string) Answer
+}
+
+// Options says how a workload is run.
+type Options struct {
+	// Clients run concurrently, each one operation after the other.
+	Clients []Client
+	// Recorder gets the history; nil records nothing.
+	Recorder *traces.Recorder
+	// Operations is how many operations end the run, all clients together; 0 is
+	// no limit, and then the context must end it.
+	Operations int
+	// Deadline bounds each operation.
+	Deadline time.Duration
+	// Progress, if set, is called every Interval.
+	Progress func(Progress)
+	Interval time.Duration
+}
+
+// Progress is a look at a run under way.
+type Progress struct {
+	Elapsed    time.Duration
+	Operations int
+	Unknown    int
+}
+
+// Run drives the workload until its operations are done or the context ends; the
+// end of the context is not an error.
+func Run(ctx context.Context, w Workload, o Options) (*Report, error) {
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	if len(o.Clients) == 0 || o.Deadline <= 0 {
+		return nil, errors.New("load: needs at least one client and a deadline for operations")
+	}
+	r := &run{o: o, zipf: NewZipf(w.Keys, w.Skew), start: time.Now()}
+	r.process.Store(int64(len(o.Clients)))
+	reports := make([]*Report, len(o.Clients))
+	var wg sync.WaitGroup
+	for i, c := range o.Clients {
+		reports[i] = newReport()
+		wg.Go(func() { r.drive(ctx, newChoices(w, r.zipf, i), c, reports[i]) })
+	}
+	stop := r.watch()
+	wg.Wait()
+	stop()
+	total := newReport()
+	for _, report := range reports {
+		total.merge(report)
+	}
+	total.Elapsed = time.Since(r.start)
+	if o.Recorder != nil {
+		if err := o.Recorder.Err(); err != nil {
+			return nil, fmt.Errorf("load: %w", err)
+		}
+	}
+	return total, nil
+}
+
+// run is what the clients of one run share.
+type run struct {
+	o       Options
+	zipf    *Zipf
+	start   time.Time
+	begun   atomic.Int64
+	ended   atomic.Int64
+	unknown atomic.Int64
+	// process counts the processes of the history. One whose operation ended
+	// unknown is not used again, and its client goes on under a new number.
+	process atomic.Int64
+}
+
+func (r *run) drive(ctx context.Context, c *choices, client Client, report *Report) {
+	process := c.client
+	for ctx.Err() == nil && (r.o.Operations == 0 || r.begun.Add(1) <= int64(r.o.Operations)) {
+		op := c.next()
+		r.invoke(process, op)
+		start := time.Now()
+		// The operation outlives the run's context: cutting it short would only
+		// make its outcome unknown.
+		opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Deadline)
+		a := client.Do(opCtx, op.f, op.key, op.value)
+		cancel()
+		report.add(op.f, a, time.Since(start))
+		r.complete(process, a)
+		r.ended.Add(1)
+		if a.Outcome == traces.Info {
+			r.unknown.Add(1)
+			process = int(r.process.Add(1)) - 1
+		}
+	}
+}
+
+func (r *run) invoke(process int, op operation) {
+	if r.o.Recorder == nil {
+		return
+	}
+	var value *string
+	if op.f == traces.Write {
+		value = &op.value
+	}
+	r.o.Recorder.Invoke(process, op.f, op.key, value)
+}
+
+func (r *run) complete(process int, a Answer) {
+	if r.o.Recorder == nil {
+		return
+	}
+	var value *string
+	if a.Found {
+		value = &a.Value
+	}
+	r.o.Recorder.Complete(process, a.Outcome, value)
+}
+
+// watch reports progress until the function it returns is called.
+func (r *run) watch() (stop func()) {
+	if r.o.Progress == nil || r.o.Interval <= 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(r.o.Interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				r.o.Progress(Progress{time.Since(r.start), int(r.ended.Load()), int(r.unknown.Load())})
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() { close(done); wg.Wait() }
+}
