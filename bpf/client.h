@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Handlers of what clients send. */
+#ifndef DALIO_CLIENT_H
+#define DALIO_CLIENT_H
+
+#include "multicast.h"
+
+#define SLOT_BITS 24
+#define COUNT_BITS 16
+#define MAX_COUNT ((1ULL << COUNT_BITS) - 1)
+#define EPOCH_MASK 0xFFFFFFULL
+
+/* Returns the slot of a session, or NULL if the table has no such slot. */
+static __always_inline struct session_entry *slot_of(__u64 session)
+{
+	__u32 slot = session & ((1 << SLOT_BITS) - 1);
+
+	if (slot >= max_sessions)
+		return NULL;
+	return bpf_map_lookup_elem(&sessions, &slot);
+}
+
+/*
+ * Returns the id that an open may give to the slot, or 0. A slot with a pending
+ * write is never free: the gate would take its version for committed as soon as
+ * a newer write stood in its place.
+ */
+static __always_inline __u64 next_session(const struct session_entry *e, __u32 slot, __u32 epoch)
+{
+	__u64 owner = READ_ONCE(e->owner), session_count = 1;
+
+	if (owner) {
+		if (is_pending(READ_ONCE(e->word)) || tick - e->tick < session_ttl)
+			return 0;
+		if (owner >> (SLOT_BITS + COUNT_BITS) == (epoch & EPOCH_MASK))
+			session_count = (owner >> SLOT_BITS & MAX_COUNT) + 1;
+		if (session_count > MAX_COUNT)
+			return 0;
+	}
+	return (epoch & EPOCH_MASK) << (SLOT_BITS + COUNT_BITS) | session_count << SLOT_BITS | slot;
+}
+
+/* Returns the session that the nonce opened and that has not written, or 0. */
+static __always_inline __u64 find_opened(__u64 nonce)
+{
+	for (__u32 i = 0; i < OPEN_WINDOW && i < max_sessions; i++) {
+		__u32 slot = (nonce + i) & (max_sessions - 1);
+		struct session_entry *e = bpf_map_lookup_elem(&sessions, &slot);
+		__u64 owner = 0;
+
+		if (!e || READ_ONCE(e->nonce) != nonce)
+			continue;
+		bpf_spin_lock(&e->lock);
+		if (e->nonce == nonce && !e->request)
+			owner = e->owner;
+		bpf_spin_unlock(&e->lock);
+		if (owner)
+			return owner;
+	}
+	return 0;
+}
+
+/* Gives the nonce a new session in the first free slot of its window, or 0. */
+static __always_inline __u64 open_session(__u64 nonce, __u32 epoch)
+{
+	for (__u32 i = 0; i < OPEN_WINDOW && i < max_sessions; i++) {
+		__u32 slot = (nonce + i) & (max_sessions - 1);
+		struct session_entry *e = bpf_map_lookup_elem(&sessions, &slot);
+		__u64 session;
+
+		if (!e || !next_session(e, slot, epoch))
+			continue;
+		bpf_spin_lock(&e->lock);
+		session = next_session(e, slot, epoch);
+		if (session) {
+			e->owner = session;
+			e->nonce = nonce;
+			e->request = 0;
+			e->tick = tick;
+		}
+		bpf_spin_unlock(&e->lock);
+		if (session)
+			return session;
+	}
+	return 0;
+}
+
+/*
+ * HandleOpenRequest: one slot is checked and taken in one step, under its lock.
+ * The window as a whole is not locked: copies of one request that are handled
+ * at the same time may open two sessions, of which the client uses one and the
+ * other stays unused until it is reclaimed.
+ */
+static __always_inline enum drop_reason handle_open_request(struct packet *p)
+{
+	__u64 nonce = bpf_be64_to_cpu(p->message->request), session;
+	struct address from = sender(p);
+	enum activity activity = ACTIVITY_REOPENED;
+
+	if (!nonce || p->key_len || p->value_len || !is_valid(&from))
+		return REASON_BAD_REQUEST;
+	session = find_opened(nonce);
+	if (!session) {
+		session = open_session(nonce, p->view->epoch);
+		activity = session ? ACTIVITY_OPENED : ACTIVITY_OPEN_BUSY;
+	}
+	count(p, activity);
+	respond(p, MESSAGE_OPEN_RESPONSE, session ? STATUS_OK : STATUS_BUSY);
+	p->message->session = bpf_cpu_to_be64(session);
+	return transmit(p, &from, 0);
+}
+
+/*
+ * Compares the request with the session's last one and enters it if it is new.
+ * Says what to do, and leaves the word of the write in *word. Runs under the
+ * session's lock; the entry is filled before its word is published.
+ */
+static __always_inline enum activity decide_write(struct packet *p, struct session_entry *e,
+						  __u64 *word)
+{
+	struct message *m = p->message;
+	__u64 request = bpf_be64_to_cpu(m->request), key_hash = bpf_be64_to_cpu(m->key_hash);
+	__u32 digest = bpf_ntohl(m->digest);
+	__u64 seq;
+
+	*word = READ_ONCE(e->word);
+	if (e->owner != bpf_be64_to_cpu(m->session))
+		return ACTIVITY_EXPIRED;
+	/* Nothing is done for a stale request, and no activity stands for it. */
+	if (request < e->request)
+		return ACTIVITY_COUNT;
+	e->tick = tick;
+	if (request == e->request) {
+		if (e->op != m->op || e->key_hash != key_hash || e->digest != digest)
+			return ACTIVITY_REFUSED;
+		return is_pending(*word) ? ACTIVITY_RETRIED : ACTIVITY_REPEATED;
+	}
+	if (is_pending(*word) || !p->view->members || READ_ONCE(sequence.last) >= MAX_SEQ)
+		return ACTIVITY_WRITE_BUSY;
+	seq = __sync_fetch_and_add(&sequence.last, 1) + 1;
+	/* Other processors may have taken the last numbers since the check. */
+	if (seq > MAX_SEQ)
+		return ACTIVITY_WRITE_BUSY;
+	e->request = request;
+	e->op = m->op;
+	e->key_hash = key_hash;
+	e->digest = digest;
+	*word = WORD(seq, 0);
+	WRITE_ONCE(e->word, *word);
+	return ACTIVITY_SEQUENCED;
+}
+
+/*
+ * HandleWriteRequest: compare, sequence, fill and publish are one step, under
+ * the session's lock; the number is taken by fetch-and-add. The multicast comes
+ * after, so no replica holds a version that the gate does not know as pending.
+ */
+static __always_inline enum drop_reason handle_write_request(struct packet *p)
+{
+	enum activity activity = ACTIVITY_EXPIRED;
+	struct address from = sender(p);
+	struct message *m = p->message;
+	struct session_entry *e;
+	__u64 word = 0;
+
+	if (is_bad_request(p) || (m->op != OP_PUT && m->op != OP_DELETE) ||
+	    (m->op == OP_DELETE && p->value_len))
+		return REASON_BAD_REQUEST;
+	e = slot_of(bpf_be64_to_cpu(m->session));
+	if (e) {
+		bpf_spin_lock(&e->lock);
+		activity = decide_write(p, e, &word);
+		bpf_spin_unlock(&e->lock);
+	}
+	if (activity == ACTIVITY_COUNT)
+		return REASON_STALE_REQUEST;
+	count(p, activity);
+	switch (activity) {
+	case ACTIVITY_SEQUENCED:
+	case ACTIVITY_RETRIED:
+		make_write(p, &from, SEQ(word));
+		p->targets = p->view->members & ~ACKS(word);
+		return p->targets ? REASON_NONE : REASON_INTERNAL;
+	case ACTIVITY_REPEATED:
+		return answer_write(p, &from, STATUS_OK, SEQ(word));
+	case ACTIVITY_REFUSED:
+		return answer_write(p, &from, STATUS_REFUSED, 0);
+	case ACTIVITY_WRITE_BUSY:
+		return answer_write(p, &from, STATUS_BUSY, 0);
+	default:
+		return answer_write(p, &from, STATUS_EXPIRED, 0);
+	}
+}
+
+/*
+ * HandleReadRequest: relies on no state but the membership, of which a frame
+ * sees one. The choice depends on the request alone: a session's reads go round
+ * the serving members, and so do the retries of one read.
+ */
+static __always_inline enum drop_reason handle_read_request(struct packet *p)
+{
+	struct message *m = p->message;
+	struct address from = sender(p);
+	__u32 serving = p->view->serving_count;
+	__u64 turn;
+
+	if (is_bad_request(p) || p->value_len)
+		return REASON_BAD_REQUEST;
+	if (!serving) {
+		count(p, ACTIVITY_READ_BUSY);
+		respond(p, MESSAGE_READ_RESPONSE, STATUS_BUSY);
+		m->replica = 0;
+		m->key_len = 0;
+		return transmit(p, &from, 0);
+	}
+	count(p, ACTIVITY_FORWARDED);
+	turn = bpf_be64_to_cpu(m->session) + bpf_be64_to_cpu(m->request) + m->attempt;
+	m->hops = 0;
+	m->client = from;
+	return forward_read(p, p->view->serving_list[turn % serving % MAX_MEMBERS]);
+}
+
+#endif

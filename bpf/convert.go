@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/cilium/ebpf"
+
+	"dalio/protocol"
+)
+
+// This file alone knows the names and layouts that were generated from C.
+
+type (
+	objects       = coordinatorObjects
+	membership    = coordinatorMembership
+	sessionEntry  = coordinatorSessionEntry
+	counterSet    = coordinatorCounters
+	multicastMeta = coordinatorMulticast
+)
+
+const (
+	sessionsMap   = coordinatorMapSessions
+	committedAcks = 1<<protocol.MaxMembers - 1
+)
+
+// actionNames and activityNames are in the order of the enumerations in wire.h;
+// a test compares them.
+var (
+	actionNames = [...]string{"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest",
+		"HandleReadReply"}
+	activityNames = [...]string{"passed", "opened", "reopened", "open_busy", "sequenced", "multicasts", "retried",
+		"redriven", "repeated", "expired", "refused", "write_busy", "commits", "forwarded", "read_busy", "released",
+		"gated", "hops", "clones", "surplus"}
+)
+
+// The generated arrays have the lengths of the C enumerations: these lines do
+// not compile when a name is missing here.
+var (
+	_ = counterSet{}.Actions == [len(actionNames)]uint64{}
+	_ = counterSet{}.Activities == [len(activityNames)]uint64{}
+)
+
+// configure sets the constants that the program is loaded with.
+func configure(spec *ebpf.CollectionSpec, o Options) error {
+	spec.Maps[sessionsMap].MaxEntries = o.MaxSessions
+	address := toAddress(o.Self)
+	for name, value := range map[string]any{
+		coordinatorVarCoordinatorIp:   address.ip,
+		coordinatorVarCoordinatorPort: address.port,
+		coordinatorVarCoordinatorMac:  address.mac,
+		coordinatorVarMaxSessions:     o.MaxSessions,
+		coordinatorVarSessionTtl:      o.SessionTTL,
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// address is an address as C has it: each field as its bytes are on the wire.
+type address struct {
+	ip   uint32
+	port uint16
+	mac  [3]uint16
+}
+
+func toAddress(a protocol.Address) address {
+	ne := binary.NativeEndian
+	var port [2]byte
+	binary.BigEndian.PutUint16(port[:], a.Port)
+	return address{
+		ip:   ne.Uint32(a.IP[:]),
+		port: ne.Uint16(port[:]),
+		mac:  [3]uint16{ne.Uint16(a.MAC[0:]), ne.Uint16(a.MAC[2:]), ne.Uint16(a.MAC[4:])},
+	}
+}
+
+func (a address) model() protocol.Address {
+	ne := binary.NativeEndian
+	var out protocol.Address
+	var port [2]byte
+	ne.PutUint32(out.IP[:], a.ip)
+	ne.PutUint16(port[:], a.port)
+	out.Port = binary.BigEndian.Uint16(port[:])
+	for i, part := range a.mac {
+		ne.PutUint16(out.MAC[2*i:], part)
+	}
+	return out
+}
+
+func (m *membership) setKnown(known [protocol.MaxMembers]protocol.Member) {
+	for i, member := range known {
+		a := toAddress(member.Address)
+		k := &m.Known[i]
+		k.Id = uint32(member.ID)
+		k.Address.Ip, k.Address.Port, k.Address.Mac = a.ip, a.port, a.mac
+	}
+}
+
+func (m *membership) known() (known [protocol.MaxMembers]protocol.Member) {
+	for i, k := range m.Known {
+		known[i].ID = protocol.ReplicaID(k.Id)
+		known[i].Address = address{ip: k.Address.Ip, port: k.Address.Port, mac: k.Address.Mac}.model()
+	}
+	return known
+}
+
+func (m *membership) setServing(set uint16) {
+	m.Serving, m.ServingCount = set, uint32(bits.OnesCount16(set))
+	m.ServingList = [protocol.MaxMembers]uint8{}
+	for n := 0; set != 0; n++ {
+		m.ServingList[n] = uint8(bits.TrailingZeros16(set))
+		set &= set - 1
+	}
+}
+
+func (e *sessionEntry) model() protocol.SessionEntry {
+	return protocol.SessionEntry{
+		Owner: protocol.SessionID(e.Owner), Nonce: e.Nonce, Request: e.Request,
+		Seq: e.Word >> protocol.MaxMembers, Acks: uint16(e.Word),
+		Op: protocol.Op(e.Op), KeyHash: e.KeyHash, Digest: e.Digest, Tick: e.Tick,
+	}
+}
+
+func (e *sessionEntry) set(m protocol.SessionEntry) {
+	*e = sessionEntry{
+		Owner: uint64(m.Owner), Nonce: m.Nonce, Request: m.Request,
+		Word: m.Seq<<protocol.MaxMembers | uint64(m.Acks),
+		Op:   uint8(m.Op), KeyHash: m.KeyHash, Digest: m.Digest, Tick: m.Tick,
+	}
+}
+
+func (e *sessionEntry) pending() bool { return e.Word != 0 && e.Word&committedAcks != committedAcks }
+
+// add sums up the counters of the processors.
+func (c *counterSet) add(others []counterSet) {
+	for i := range others {
+		o := &others[i]
+		sum(c.Drops[:], o.Drops[:])
+		sum(c.Actions[:], o.Actions[:])
+		sum(c.Activities[:], o.Activities[:])
+		sum(c.Reads[:], o.Reads[:])
+	}
+}
+
+func sum(into, from []uint64) {
+	for i, n := range from {
+		into[i] += n
+	}
+}
+
+func (d *DataPlane) readSequence(last *uint64) error {
+	var s coordinatorSequence
+	if err := d.objects.Sequence.Get(&s); err != nil {
+		return fmt.Errorf("read last sequence number: %w", err)
+	}
+	*last = s.Last
+	return nil
+}
+
+func (d *DataPlane) writeSequence(last uint64) error {
+	if err := d.objects.Sequence.Set(coordinatorSequence{Last: last}); err != nil {
+		return fmt.Errorf("write last sequence number: %w", err)
+	}
+	return nil
+}

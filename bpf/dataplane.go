@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// DataPlane is the coordinator's program with its tables, loaded into the kernel.
+// Its methods may be called from several goroutines.
+type DataPlane struct {
+	options Options
+	objects objects
+
+	mu sync.Mutex
+	// memberships mirrors the two in the kernel; active is the one in use.
+	memberships [2]membership
+	active      uint32
+	// link is nil while the program is not attached; ifindex is its device and
+	// cloned the number of entries in the multicast group.
+	link    link.Link
+	ifindex int
+	cloned  int
+}
+
+// Load loads the data plane. It returns ErrOptions for options that can't work,
+// and ErrPermission or ErrKernel when the kernel refuses for that cause. The
+// caller must Close it.
+func Load(o Options) (*DataPlane, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	spec, err := readObject(o.Object)
+	if err != nil {
+		return nil, err
+	}
+	if err := configure(spec, o); err != nil {
+		return nil, fmt.Errorf("configure data plane: %w", err)
+	}
+	d := &DataPlane{options: o}
+	if err := spec.LoadAndAssign(&d.objects, nil); err != nil {
+		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
+	}
+	return d, nil
+}
+
+func readObject(path string) (*ebpf.CollectionSpec, error) {
+	if path == "" {
+		return loadCoordinator()
+	}
+	spec, err := ebpf.LoadCollectionSpec(path)
+	if err != nil {
+		return nil, fmt.Errorf("read BPF object %s: %w", path, err)
+	}
+	if spec.Maps[sessionsMap] == nil {
+		return nil, fmt.Errorf("read BPF object %s: it was not built from coordinator.bpf.c", path)
+	}
+	return spec, nil
+}
+
+// Options returns the options in effect, defaults filled in.
+func (d *DataPlane) Options() Options { return d.options }
+
+// Close detaches the program and frees its tables. Nothing stays in the kernel.
+func (d *DataPlane) Close() error {
+	return errors.Join(d.Detach(), d.objects.Close())
+}
+
+// RunCounts returns how often the kernel ran each program, by name. It counts
+// only while BPF statistics are enabled, as by [ebpf.EnableStats].
+func (d *DataPlane) RunCounts() (map[string]uint64, error) {
+	counts := map[string]uint64{}
+	for name, program := range map[string]*ebpf.Program{"coordinator": d.objects.Coordinator, "clone": d.objects.Clone} {
+		stats, err := program.Stats()
+		if err != nil {
+			return nil, fmt.Errorf("read statistics of program %s: %w", name, err)
+		}
+		counts[name] = stats.RunCount
+	}
+	return counts, nil
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bpf is the data plane: the coordinator as an XDP program, and what
+// loads, attaches, steers and reads it.
+//
+// The C sources begin at coordinator.bpf.c. wire.h is the only definition of the
+// wire format and of the names that C and Go share; the tests compare it with
+// package protocol. The committed object is embedded, so that nothing but this
+// package is needed at run time; make generate rebuilds it.
+//
+// A [DataPlane] is loaded with [Load], given its epoch and members, and attached
+// to a device. It can also be run on one frame at a time without any device,
+// which is how it is compared with [protocol.Coordinator].
+package bpf

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"dalio/protocol"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxSessions = 65536
+	DefaultSessionTTL  = 60
+
+	// maxSlots is how many slots a session id can name.
+	maxSlots = 1 << 24
+)
+
+// Options is what is fixed when the data plane is loaded.
+type Options struct {
+	// Self is the coordinator's own address: that of the device it will be
+	// attached to. Port 0 means protocol.Port.
+	Self protocol.Address
+	// MaxSessions is the size of the session table, a power of two; 0 means
+	// DefaultMaxSessions.
+	MaxSessions uint32
+	// SessionTTL is the number of ticks after which an idle session may be
+	// reclaimed; 0 means DefaultSessionTTL.
+	SessionTTL uint32
+	// Object is the path of an object to load in place of the embedded one, built
+	// from the same sources.
+	Object string
+}
+
+// ErrOptions is returned by Load for options that can't work.
+var ErrOptions = errors.New("bad data plane options")
+
+func (o Options) withDefaults() Options {
+	if o.Self.Port == 0 {
+		o.Self.Port = protocol.Port
+	}
+	if o.MaxSessions == 0 {
+		o.MaxSessions = DefaultMaxSessions
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = DefaultSessionTTL
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Self.IP == [4]byte{}:
+		return fmt.Errorf("%w: the coordinator needs an IPv4 address", ErrOptions)
+	case o.Self.MAC == [6]byte{}:
+		return fmt.Errorf("%w: the coordinator needs the MAC address of its device", ErrOptions)
+	case o.MaxSessions&(o.MaxSessions-1) != 0 || o.MaxSessions > maxSlots:
+		return fmt.Errorf("%w: max sessions is %d, want a power of two up to %d", ErrOptions, o.MaxSessions, maxSlots)
+	}
+	return nil
+}

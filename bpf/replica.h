@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Handlers of what replicas send. */
+#ifndef DALIO_REPLICA_H
+#define DALIO_REPLICA_H
+
+#include "client.h"
+
+/* Attempts at a compare-and-swap; each failure means that another one got on. */
+#define MAX_SWAPS 16
+
+/*
+ * HandleWriteAck: compare, add and commit are one step, a compare-and-swap of
+ * the word. Just one acknowledgement swaps in the committed word, and it is the
+ * one that answers the writer. No lock is needed: a slot's word changes to
+ * another write's only after it was committed, and seq in the word only grows,
+ * so a swap that succeeds was of this write.
+ */
+static __always_inline enum drop_reason handle_write_ack(struct packet *p)
+{
+	struct message *m = p->message;
+	enum drop_reason reason = check_replica(p);
+	__u64 seq = bpf_be64_to_cpu(m->seq), word, next;
+	struct address client = m->client;
+	struct session_entry *e;
+	int i;
+
+	if (reason)
+		return reason;
+	if (p->key_len || p->value_len)
+		return REASON_BAD_REPLY;
+	if (bpf_ntohl(m->version_epoch) != p->view->epoch)
+		return REASON_STALE_ACK;
+	e = slot_of(bpf_be64_to_cpu(m->writer));
+	if (!e)
+		return REASON_BAD_SESSION;
+	for (i = 0; i < MAX_SWAPS; i++) {
+		word = READ_ONCE(e->word);
+		if (SEQ(word) != seq || !seq)
+			return REASON_STALE_ACK;
+		if (ACKS(word) == ACKS_COMMITTED)
+			return REASON_LATE_ACK;
+		next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);
+		if (!(p->view->members & ~ACKS(next)))
+			next |= ACKS_COMMITTED;
+		if (__sync_val_compare_and_swap(&e->word, word, next) == word)
+			break;
+	}
+	if (i == MAX_SWAPS)
+		return REASON_CONTENDED;
+	if (ACKS(next) != ACKS_COMMITTED)
+		return REASON_ACKNOWLEDGED;
+	count(p, ACTIVITY_COMMITS);
+	if (!is_valid(&client))
+		return REASON_UNCLAIMED;
+	return answer_write(p, &client, STATUS_OK, seq);
+}
+
+/*
+ * Makes the gated reply the Write of its own version, as it holds the value, for
+ * the members that have not acknowledged it. The request id and digest are
+ * those of the entry, read under its lock: they must be of this same write.
+ */
+static __always_inline enum drop_reason redrive(struct packet *p, struct session_entry *e,
+						__u64 seq)
+{
+	struct address nobody = {};
+	struct message *m = p->message;
+	__u64 word, request;
+	__u32 digest;
+
+	bpf_spin_lock(&e->lock);
+	word = READ_ONCE(e->word);
+	request = e->request;
+	digest = e->digest;
+	bpf_spin_unlock(&e->lock);
+	p->targets = p->view->members & ~ACKS(word);
+	if (SEQ(word) != seq || ACKS(word) == ACKS_COMMITTED || !p->targets)
+		return REASON_GATED;
+	count(p, ACTIVITY_REDRIVEN);
+	m->attempt = 0;
+	m->session = m->writer;
+	m->request = bpf_cpu_to_be64(request);
+	m->digest = bpf_htonl(digest);
+	make_write(p, &nobody, seq);
+	return REASON_NONE;
+}
+
+/* Returns the lowest index of the set above i, else the lowest of all. */
+static __always_inline __u32 next_member(__u32 set, __u32 i)
+{
+	__u32 above = set >> 1 >> i << i << 1, index = 0;
+
+	if (above)
+		set = above;
+	while (index < MAX_MEMBERS - 1 && !(set >> index & 1))
+		index++;
+	return index;
+}
+
+/*
+ * What becomes of a reply whose version is pending: the read goes to a member
+ * that has not acknowledged the version and may hold the committed one before
+ * it; after MAX_HOPS the reply re-drives the write, whose writer may be gone.
+ */
+static __always_inline enum drop_reason gate(struct packet *p, struct session_entry *e, __u64 word)
+{
+	__u32 behind = p->view->serving & ~ACKS(word);
+	struct message *m = p->message;
+
+	count(p, ACTIVITY_GATED);
+	if (m->hops >= MAX_HOPS)
+		return redrive(p, e, SEQ(word));
+	if (!behind)
+		return REASON_GATED;
+	count(p, ACTIVITY_HOPS);
+	m->hops++;
+	return forward_read(p, next_member(behind, bpf_ntohl(m->replica) % MAX_MEMBERS));
+}
+
+/*
+ * HandleReadReply: the gate. Whether the version is committed is one read of the
+ * slot's word, without the lock: what was committed stays so, and a word that
+ * moved on to a newer write proves that this one was.
+ */
+static __always_inline enum drop_reason handle_read_reply(struct packet *p)
+{
+	struct message *m = p->message;
+	enum drop_reason reason = check_replica(p);
+	__u32 version_epoch = bpf_ntohl(m->version_epoch);
+	__u64 seq = bpf_be64_to_cpu(m->seq);
+	struct address client = m->client;
+
+	if (reason)
+		return reason;
+	if (!p->key_len || p->key_len > MAX_KEY_SIZE || m->op > OP_DELETE ||
+	    version_epoch > p->view->epoch || !is_valid(&client))
+		return REASON_BAD_REPLY;
+	if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))
+		return REASON_NOT_SERVING;
+#ifndef DALIO_WITHOUT_GATE
+	if (version_epoch == p->view->epoch) {
+		struct session_entry *e = slot_of(bpf_be64_to_cpu(m->writer));
+		__u64 word;
+
+		if (!e)
+			return REASON_BAD_SESSION;
+		word = READ_ONCE(e->word);
+		if (SEQ(word) < seq)
+			return REASON_UNKNOWN_VERSION;
+		if (SEQ(word) == seq && is_pending(word))
+			return gate(p, e, word);
+	}
+#endif
+	count(p, ACTIVITY_RELEASED);
+	respond(p, MESSAGE_READ_RESPONSE, STATUS_OK);
+	return transmit(p, &client, p->key_len + p->value_len);
+}
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Everything the data plane remembers: configuration, what the control plane
+ * writes while it runs, the session table, and counters.
+ */
+#ifndef DALIO_STATE_H
+#define DALIO_STATE_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#include "wire.h"
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+/* Configuration, fixed when the program is loaded. */
+const volatile __be32 coordinator_ip;
+const volatile __be16 coordinator_port;
+const volatile __be16 coordinator_mac[3];
+/* A power of two. */
+const volatile __u32 max_sessions = 65536;
+/* In ticks. */
+const volatile __u32 session_ttl = 60;
+
+struct member {
+	__u32 id;
+	struct address address;
+};
+
+/* The epoch and all that changes with it. */
+struct membership {
+	__u32 epoch;
+	/* Sets of indices: who must acknowledge writes, who may serve reads. */
+	__u16 members;
+	__u16 serving;
+	/* The indices in serving, so that a read finds the nth without a loop. */
+	__u32 serving_count;
+	__u8 serving_list[MAX_MEMBERS];
+	/* Every replica that may speak to the coordinator; id 0 is nobody. */
+	struct member known[MAX_MEMBERS];
+};
+
+/*
+ * Written by the control plane: it fills the membership that is not in use, and
+ * then changes active. A program reads active once, so that each frame is
+ * handled under one membership.
+ */
+struct membership memberships[2];
+__u32 active;
+/* The clock of session reclaim, bumped by the control plane; no other exists. */
+__u32 tick;
+/* The one device that multicasts leave by, set when the program is attached. */
+__u32 egress_ifindex;
+
+/* The last sequence number given out, alone on its cache line. */
+struct sequence {
+	__u64 last;
+	__u64 unused[7];
+} __attribute__((aligned(64)));
+
+struct sequence sequence;
+
+/*
+ * A slot of the session table holds the session's last write, so the table is
+ * also the table of pending writes. Key: slot number, written by the handlers.
+ * The lock orders every change but one: acknowledgements change word alone, by
+ * compare-and-swap, and only while the write is pending, when no holder of the
+ * lock writes word. The gate reads word without the lock.
+ */
+struct session_entry {
+	struct bpf_spin_lock lock;
+	__u32 tick;
+	/* seq << 16 | acknowledging set; 0: no write yet. */
+	__u64 word;
+	__u64 owner;
+	__u64 nonce;
+	__u64 request;
+	__u64 key_hash;
+	__u32 digest;
+	__u8 op;
+	__u8 unused[11];
+};
+
+_Static_assert(sizeof(struct session_entry) == 64, "a session entry is one cache line");
+
+/* Memory that could be mapped starts on a page, so entries fill cache lines. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct session_entry);
+} sessions SEC(".maps");
+
+#define ACKS_COMMITTED 0xFFFFULL
+#define ACKS(word) ((word) & 0xFFFF)
+#define SEQ(word) ((word) >> 16)
+#define WORD(seq, acks) ((seq) << 16 | (acks))
+
+/* Says whether the write in the word waits for acknowledgements. */
+static __always_inline int is_pending(__u64 word)
+{
+	return word && ACKS(word) != ACKS_COMMITTED;
+}
+
+/* One set for each processor, written without atomics by the data plane only. */
+struct counters {
+	__u64 drops[REASON_COUNT];
+	__u64 actions[ACTION_COUNT];
+	__u64 activities[ACTIVITY_COUNT];
+	/* Reads forwarded to each replica index, hops included. */
+	__u64 reads[MAX_MEMBERS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/* What reaches the clone program, as metadata in front of the frame. */
+struct multicast {
+	__u32 nonce;
+	__u16 targets;
+	__u16 unused;
+};
+
+/* How the clones of one multicast are told apart; see multicast.h. */
+struct multicast_state {
+	__u32 last_nonce;
+	__u32 nonce;
+	__u32 remaining;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct multicast_state);
+} multicasts SEC(".maps");
+
+/* As many entries as members, all for egress_ifindex; kept by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+} group SEC(".maps");
+
+/* Types that the object must describe although no map or variable has them. */
+struct wire_types {
+	struct message message;
+	enum message_type message_type;
+	enum op op;
+	enum status status;
+	enum drop_reason drop_reason;
+	enum action action;
+	enum activity activity;
+	struct multicast multicast;
+};
+
+const volatile struct wire_types wire_types;
+
+#endif
