@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"dalio/checker/linear"
+	"dalio/traces"
+)
+
+// print says what a person needs to know about one history.
+func (a *audit) print(h history) {
+	if h.err != nil {
+		return
+	}
+	operations, bad, open := 0, 0, 0
+	for _, k := range h.report.Keys {
+		operations += k.Operations
+		switch k.Verdict {
+		case linear.NotLinearizable:
+			bad++
+		case linear.Undecided:
+			open++
+		}
+	}
+	fmt.Fprintf(a.stdout, "%s: %s (%s, %s)\n", h.path, h.report.Verdict,
+		count(operations, "operation"), count(len(h.report.Keys), "key"))
+	for _, k := range h.report.Keys {
+		switch k.Verdict {
+		case linear.NotLinearizable:
+			fmt.Fprintf(a.stdout, "  key %q is not linearizable: %s; %s of its %d suffice to show it:\n",
+				k.Key, k.Why, count(len(k.Core), "operation"), k.Operations)
+			for _, o := range k.Core {
+				fmt.Fprintf(a.stdout, "    %s\n", line(o))
+			}
+		case linear.Undecided:
+			fmt.Fprintf(a.stdout, "  key %q is undecided (%s): %s\n", k.Key, count(k.Operations, "operation"), k.Why)
+		}
+	}
+	if bad+open > 0 {
+		fmt.Fprintf(a.stdout, "  %d of %s not linearizable, %d undecided\n", bad, count(len(h.report.Keys), "key"), open)
+	}
+}
+
+// line describes one operation in a line.
+func line(o linear.Operation) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "line %d: process %d ", o.Line, o.Process)
+	switch {
+	case o.F == traces.Write:
+		fmt.Fprintf(&s, "writes %q", *o.Value)
+	case o.F == traces.Delete:
+		s.WriteString("deletes the key")
+	case o.Value == nil:
+		s.WriteString("reads that the key is absent")
+	default:
+		fmt.Fprintf(&s, "reads %q", *o.Value)
+	}
+	fmt.Fprintf(&s, ", from %d ", o.Invoked)
+	if o.Completed == nil {
+		s.WriteString("on, outcome unknown")
+	} else {
+		fmt.Fprintf(&s, "to %d", *o.Completed)
+	}
+	return s.String()
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
