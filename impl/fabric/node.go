@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fabric
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"github.com/cilium/ebpf/link"
+)
+
+// Node is a host of the rack: a namespace with one device.
+type Node struct {
+	Name string
+	Addr netip.Addr
+	MAC  net.HardwareAddr
+
+	rack  *Rack
+	index int
+	ns    *Namespace
+	xdp   link.Link
+}
+
+// NetNS is the name of the node's namespace, as ip-netns(8) lists it.
+func (n *Node) NetNS() string { return n.ns.Name() }
+
+// Do runs fn inside the node's namespace; see Namespace.Do.
+func (n *Node) Do(fn func() error) error { return n.ns.Do(fn) }
+
+// ListenUDP opens a UDP socket on the node; port 0 takes a free one.
+func (n *Node) ListenUDP(port uint16) (*net.UDPConn, error) {
+	var conn *net.UDPConn
+	err := n.Do(func() error {
+		var err error
+		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.Addr, port)))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open UDP socket on %s: %w", n.Name, err)
+	}
+	return conn, nil
+}
+
+// Start starts a process on the node. The process is killed when the rack is
+// closed and when this process dies. The caller waits for it as usual.
+func (n *Node) Start(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	err := n.rack.starts.start(cmd, func() error { return n.Do(cmd.Start) })
+	if err != nil {
+		return fmt.Errorf("start %s on %s: %w", cmd.Path, n.Name, err)
+	}
+	return nil
+}
+
+// leave undoes join, as far as it got.
+func (n *Node) leave() error {
+	var problems []error
+	if n.xdp != nil {
+		problems = append(problems, n.xdp.Close())
+	}
+	if n.ns != nil {
+		problems = append(problems, removeName(n.ns.Name()), n.ns.Close())
+	}
+	return errors.Join(problems...)
+}
+
+// starter starts processes from one thread that lives as long as the rack,
+// because the kernel takes the death of the starting thread for the death of
+// the parent.
+type starter struct {
+	mu      sync.Mutex
+	stopped bool
+	jobs    chan func()
+	done    chan struct{}
+	started []*os.Process
+}
+
+func newStarter() *starter {
+	s := &starter{jobs: make(chan func()), done: make(chan struct{})}
+	go s.run()
+	return s
+}
+
+// run never unlocks its thread, which therefore ends with it.
+func (s *starter) run() {
+	defer close(s.done)
+	runtime.LockOSThread()
+	for job := range s.jobs {
+		job()
+	}
+}
+
+func (s *starter) start(cmd *exec.Cmd, start func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return ErrClosed
+	}
+	result := make(chan error)
+	s.jobs <- func() { result <- start() }
+	if err := <-result; err != nil {
+		return err
+	}
+	s.started = append(s.started, cmd.Process)
+	return nil
+}
+
+// stop kills what still runs. A process that its starter has waited for is
+// known to be gone, so no process id is taken for another's.
+func (s *starter) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	s.stopped = true
+	for _, process := range s.started {
+		// The only failure is that the process has ended already.
+		_ = process.Kill()
+	}
+	close(s.jobs)
+	<-s.done
+}
