@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"dalio/bpf"
+	"dalio/protocol"
+)
+
+// maxPendingListed bounds the list of pending writes in a Status.
+const maxPendingListed = 256
+
+// Status is a report on a coordinator, as its status socket gives it.
+type Status struct {
+	Epoch   uint32   `json:"epoch"`
+	Address string   `json:"address"`
+	Device  string   `json:"device"`
+	Uptime  float64  `json:"uptime_seconds"`
+	Members []Member `json:"members"`
+	// Pending has the pending writes, the longest waiting first, at most 256;
+	// PendingCount counts all.
+	Pending      []PendingWrite `json:"pending"`
+	PendingCount int            `json:"pending_count"`
+	Sessions     Sessions       `json:"sessions"`
+	// Drops has the frames dropped by reason, Actions the messages that reached
+	// a handler, Activities what the handlers did.
+	Drops      map[string]uint64 `json:"drops"`
+	Actions    map[string]uint64 `json:"actions"`
+	Activities map[string]uint64 `json:"activities"`
+}
+
+// Member is a replica that must acknowledge writes.
+type Member struct {
+	ID      uint32 `json:"id"`
+	Address string `json:"address"`
+	MAC     string `json:"mac"`
+	Serving bool   `json:"serving"`
+	// LastHeard is how long ago the replica answered a probe, nil for never.
+	// Probes go out once a second.
+	LastHeard *float64 `json:"last_heard_seconds"`
+	// Reads counts the reads forwarded to the replica.
+	Reads uint64 `json:"reads"`
+	// Unacknowledged counts the pending writes that wait for the replica.
+	Unacknowledged int `json:"unacknowledged"`
+}
+
+// PendingWrite is a write that some members have not acknowledged.
+type PendingWrite struct {
+	Session uint64 `json:"session"`
+	Request uint64 `json:"request"`
+	Version string `json:"version"`
+	Op      string `json:"op"`
+	KeyHash uint64 `json:"key_hash"`
+	// Missing has the ids of the members that have not acknowledged it.
+	Missing []uint32 `json:"missing"`
+	// Waiting is for how long the write has been seen pending. The control plane
+	// looks when commits have come to a halt, so the write may be a little older.
+	Waiting float64 `json:"waiting_seconds"`
+}
+
+// Sessions says how full the session table is.
+type Sessions struct {
+	Size int `json:"size"`
+	// Opened slots have an owner; those idle for long enough can have another.
+	Opened int `json:"opened"`
+}
+
+// pendingKey names a pending write: a slot's seq never comes back.
+type pendingKey struct {
+	slot int
+	seq  uint64
+}
+
+// watch remembers since when writes have been pending.
+type watch struct {
+	since    map[pendingKey]time.Time
+	lastScan time.Time
+	// commits is the counter at the last tick.
+	commits uint64
+}
+
+// due says whether the table should be looked through at a tick. That costs tens
+// of milliseconds, so while writes commit it happens now and then only.
+func (w *watch) due(c bpf.Counters, now time.Time) bool {
+	commits, pending := c.Activities["commits"], c.Activities["sequenced"] > c.Activities["commits"]
+	halted := commits == w.commits
+	w.commits = commits
+	return pending && (halted || now.Sub(w.lastScan) >= 10*time.Second)
+}
+
+// scan takes note of what is pending now, and forgets what no longer is.
+func (w *watch) scan(state *protocol.Coordinator, now time.Time) {
+	since := make(map[pendingKey]time.Time)
+	for slot := range state.Sessions {
+		if e := &state.Sessions[slot]; e.Pending() {
+			key := pendingKey{slot, e.Seq}
+			since[key] = now
+			if before, ok := w.since[key]; ok {
+				since[key] = before
+			}
+		}
+	}
+	w.since, w.lastScan = since, now
+}
+
+// report fills in a status from the data plane's state.
+func (w *watch) report(s *Status, state *protocol.Coordinator, now time.Time) {
+	s.Epoch = uint32(state.Epoch)
+	s.Sessions.Size = len(state.Sessions)
+	unacknowledged := make(map[uint32]int)
+	for slot := range state.Sessions {
+		e := &state.Sessions[slot]
+		if e.Owner != 0 {
+			s.Sessions.Opened++
+		}
+		if !e.Pending() {
+			continue
+		}
+		p := PendingWrite{Session: uint64(e.Owner), Request: e.Request, Op: e.Op.String(), KeyHash: e.KeyHash,
+			Version: protocol.Version{Epoch: state.Epoch, Seq: e.Seq}.String(),
+			Waiting: now.Sub(w.since[pendingKey{slot, e.Seq}]).Seconds()}
+		for i, m := range state.Known {
+			if state.Members&^e.Acks>>i&1 != 0 {
+				p.Missing = append(p.Missing, uint32(m.ID))
+				unacknowledged[uint32(m.ID)]++
+			}
+		}
+		s.Pending = append(s.Pending, p)
+	}
+	s.PendingCount = len(s.Pending)
+	slices.SortStableFunc(s.Pending, func(a, b PendingWrite) int { return cmp.Compare(b.Waiting, a.Waiting) })
+	s.Pending = s.Pending[:min(len(s.Pending), maxPendingListed)]
+	for i, m := range state.Known {
+		if m.ID == 0 {
+			continue
+		}
+		ip, mac := m.Address.IP, m.Address.MAC
+		s.Members = append(s.Members, Member{ID: uint32(m.ID), Serving: state.Serving>>i&1 != 0,
+			Address: fmt.Sprintf("%d.%d.%d.%d:%d", ip[0], ip[1], ip[2], ip[3], m.Address.Port),
+			MAC:     fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]),
+
+			Unacknowledged: unacknowledged[uint32(m.ID)]})
+	}
+}

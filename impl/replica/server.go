@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dalio/impl/internal/datagram"
+	"dalio/protocol"
+)
+
+// Defaults of Options.
+const (
+	DefaultWorkers       = 1
+	DefaultBatch         = 64
+	DefaultReceiveBuffer = 4 << 20
+)
+
+// Options configure a Server; ID and Epoch have no default.
+type Options struct {
+	// ID and Epoch are those under which the coordinator knows the replica.
+	ID    protocol.ReplicaID
+	Epoch protocol.Epoch
+	// Store holds the records; a new MemoryStore if nil. Its Get and Put are
+	// called as Stripes says.
+	Store protocol.Store
+	// Workers is how many goroutines handle messages. They share one socket,
+	// because all of a replica's messages come from one address and port.
+	Workers int
+	// Batch is how many messages a worker takes at once at most.
+	Batch int
+	// ReceiveBuffer is the socket's, in bytes. It takes up what arrives while
+	// the replica is not scheduled; what overflows it must be sent again.
+	ReceiveBuffer int
+	// Logger is silent if nil.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Store == nil {
+		o.Store = NewMemoryStore()
+	}
+	if o.Workers == 0 {
+		o.Workers = DefaultWorkers
+	}
+	if o.Batch == 0 {
+		o.Batch = DefaultBatch
+	}
+	if o.ReceiveBuffer == 0 {
+		o.ReceiveBuffer = DefaultReceiveBuffer
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return o
+}
+
+func (o Options) check() error {
+	switch {
+	case o.ID>>4 == 0:
+		return fmt.Errorf("replica id %d: ids are generation<<4 | index with a generation of at least 1, so 16 is the first", o.ID)
+	case o.Epoch == 0:
+		return errors.New("epoch 0: epochs start at 1")
+	case o.Workers < 0 || o.Batch < 0 || o.ReceiveBuffer < 0:
+		return errors.New("workers, batch and receive buffer can't be negative")
+	}
+	return nil
+}
+
+// Server is a running replica.
+type Server struct {
+	options  Options
+	replica  protocol.Replica
+	syncer   Syncer // nil for a volatile store
+	packets  net.PacketConn
+	conn     *datagram.Conn
+	counters *counters
+	granted  int
+	stripes  [Stripes]stripe
+}
+
+// stripe is the lock of one part of the keys, alone on its cache line.
+type stripe struct {
+	sync.Mutex
+	_ [56]byte
+}
+
+// Listen returns a Server on an IPv4 address and UDP port of this machine. It
+// serves once Serve is called.
+func Listen(addr string, o Options) (*Server, error) {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil || !at.Addr().Is4() {
+		return nil, fmt.Errorf("replica address %q: an IPv4 address and port is needed, such as 10.0.0.2:%d", addr, protocol.Port)
+	}
+	packets, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, fmt.Errorf("open the replica's socket: %w", err)
+	}
+	s, err := New(packets, o)
+	if err != nil {
+		packets.Close()
+	}
+	return s, err
+}
+
+// New returns a Server on a socket, which is the server's from then on.
+func New(packets net.PacketConn, o Options) (*Server, error) {
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		options:  o,
+		replica:  protocol.Replica{ID: o.ID, Epoch: o.Epoch, Store: o.Store},
+		packets:  packets,
+		conn:     datagram.NewConn(packets),
+		counters: newCounters(),
+	}
+	s.syncer, _ = o.Store.(Syncer)
+	if udp, ok := packets.(*net.UDPConn); ok {
+		var err error
+		if s.granted, err = datagram.SetReceiveBuffer(udp, o.ReceiveBuffer); err != nil {
+			return nil, err
+		}
+		if s.granted < o.ReceiveBuffer {
+			o.Logger.Warn("the kernel granted a smaller receive buffer than asked for; raise net.core.rmem_max or add CAP_NET_ADMIN",
+				"bytes", s.granted, "asked", o.ReceiveBuffer)
+		}
+	}
+	return s, nil
+}
+
+// Addr returns the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.packets.LocalAddr() }
+
+// ReceiveBuffer returns the size that the kernel granted, 0 if it is not known.
+func (s *Server) ReceiveBuffer() int { return s.granted }
+
+// Counters returns what the server has done so far.
+func (s *Server) Counters() Counters {
+	s.countOverflows()
+	return s.counters.snapshot()
+}
+
+func (s *Server) countOverflows() {
+	if udp, ok := s.packets.(*net.UDPConn); ok {
+		if n, err := datagram.Overflows(udp); err == nil { // A closed socket can't tell any more.
+			s.counters.overflows.Store(n)
+		}
+	}
+}
+
+// Serve handles messages until the context ends, and returns nil then, or until
+// the store or the socket fails. It closes the socket, and is called once.
+func (s *Server) Serve(ctx context.Context) error {
+	defer s.packets.Close()
+	defer s.countOverflows()
+	group, ctx := errgroup.WithContext(ctx)
+	// Waking the workers by a deadline, not by closing the socket, lets them
+	// answer what they have taken.
+	stop := context.AfterFunc(ctx, func() { _ = s.packets.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for range s.options.Workers {
+		group.Go(newWorker(s).run)
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("replica %d: %w", s.options.ID, err)
+	}
+	return nil
+}
+
+// Close releases the socket of a server that was never served, and ends Serve.
+func (s *Server) Close() error { return s.packets.Close() }
+
+func isShutdown(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"fmt"
+	"net/netip"
+
+	"dalio/impl/internal/datagram"
+	"dalio/protocol"
+)
+
+// worker takes batches of messages and answers them. Nothing in it is shared
+// with other workers but the server.
+type worker struct {
+	*Server
+	in *datagram.Batch
+	// answers leave at once, acks when the store has made the writes durable.
+	// With a volatile store they are the same batch.
+	answers, acks *datagram.Batch
+}
+
+func newWorker(s *Server) *worker {
+	w := &worker{Server: s, in: datagram.NewBatch(s.options.Batch), answers: datagram.NewBatch(s.options.Batch)}
+	w.acks = w.answers
+	if s.syncer != nil {
+		w.acks = datagram.NewBatch(s.options.Batch)
+	}
+	return w
+}
+
+func (w *worker) run() error {
+	for {
+		if err := w.conn.Read(w.in); isShutdown(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		w.counters.batches.Add(1)
+		w.answers.Reset()
+		w.acks.Reset()
+		for i := range w.in.Len() {
+			w.handle(w.in.Payload(i), w.in.Address(i))
+		}
+		if err := w.send(); err != nil {
+			return err
+		}
+	}
+}
+
+// handle answers one message, or counts why it has no answer.
+func (w *worker) handle(payload []byte, from netip.AddrPort) {
+	var m protocol.Message
+	if m.Unmarshal(payload) != nil {
+		w.counters.malformed.Add(1)
+		return
+	}
+	// A message whose hash is not its key's is refused before the store is
+	// touched, so the hash it claims may choose the lock. The answer is encoded
+	// under the lock because its value may be the store's own memory.
+	lock := &w.stripes[m.KeyHash%Stripes]
+	lock.Lock()
+	answer, refusal := w.replica.Handle(m)
+	switch {
+	case refusal != protocol.NotRefused:
+		w.counters.refused[refusal].Add(1)
+	case answer.Type == protocol.WriteAck:
+		w.counters.writes.Add(1)
+		w.acks.Add(&answer, from)
+	default:
+		w.counters.reads.Add(1)
+		w.answers.Add(&answer, from)
+	}
+	lock.Unlock()
+}
+
+// send sends the answers. Reads need not wait for the store: the gate holds back
+// what is not acknowledged.
+func (w *worker) send() error {
+	w.transmit(w.answers)
+	if w.acks == w.answers || w.acks.Len() == 0 {
+		return nil
+	}
+	if err := w.syncer.Sync(); err != nil {
+		return fmt.Errorf("the store failed, so nothing more can be acknowledged: %w", err)
+	}
+	w.transmit(w.acks)
+	return nil
+}
+
+func (w *worker) transmit(b *datagram.Batch) {
+	if b.Len() == 0 {
+		return
+	}
+	sent, err := w.conn.Write(b)
+	if err != nil {
+		w.counters.unsent.Add(uint64(b.Len() - sent))
+		w.options.Logger.Debug("some answers were not sent; they will be asked for again", "error", err)
+	}
+}
