@@ -45,8 +45,8 @@ static __always_inline enum drop_reason handle(struct packet *p)
 	return REASON_BAD_TYPE;
 }
 
-SEC("xdp")
-int coordinator(struct xdp_md *ctx)
+/* One frame, from parsing to the verdict. */
+static __always_inline int coordinate(struct xdp_md *ctx)
 {
 	struct packet p = {};
 	__u32 zero = 0;
@@ -73,6 +73,12 @@ int coordinator(struct xdp_md *ctx)
 	}
 	p.counters->drops[reason % REASON_COUNT]++;
 	return XDP_DROP;
+}
+
+SEC("xdp")
+int coordinator(struct xdp_md *ctx)
+{
+	return coordinate(ctx);
 }
 
 /* Runs once for each copy of a multicast, as the copy leaves the device. */

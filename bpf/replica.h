@@ -6,7 +6,16 @@
 #include "client.h"
 
 /* Attempts at a compare-and-swap; each failure means that another one got on. */
+#ifndef MAX_SWAPS
 #define MAX_SWAPS 16
+#endif
+
+/* Without it, a demonstration of what the gate is for; never in what is shipped. */
+#ifdef DALIO_WITHOUT_GATE
+#define HAS_GATE 0
+#else
+#define HAS_GATE 1
+#endif
 
 /*
  * HandleWriteAck: compare, add and commit are one step, a compare-and-swap of
@@ -137,8 +146,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 		return REASON_BAD_REPLY;
 	if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))
 		return REASON_NOT_SERVING;
-#ifndef DALIO_WITHOUT_GATE
-	if (version_epoch == p->view->epoch) {
+	if (HAS_GATE && version_epoch == p->view->epoch) {
 		struct session_entry *e = slot_of(bpf_be64_to_cpu(m->writer));
 		__u64 word;
 
@@ -150,7 +158,6 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 		if (SEQ(word) == seq && is_pending(word))
 			return gate(p, e, word);
 	}
-#endif
 	count(p, ACTIVITY_RELEASED);
 	respond(p, MESSAGE_READ_RESPONSE, STATUS_OK);
 	return transmit(p, &client, p->key_len + p->value_len);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// runs adds up how often the kernel ran each program.
+var runs = map[string]uint64{}
+
+// TestMain counts the kernel's runs of the programs, and makes random tests long
+// enough to reach deep states.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	for name, value := range map[string]string{"rapid.checks": "250", "rapid.steps": "150"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
+			if err := f.Value.Set(value); err != nil {
+				fmt.Fprintln(os.Stderr, "set flag:", err)
+				os.Exit(1)
+			}
+		}
+	}
+	if flag.Lookup("test.bench").Value.String() != "" {
+		// Statistics would be measured with the programs.
+		os.Exit(m.Run())
+	}
+	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the tests of the data plane need root or CAP_BPF and CAP_NET_ADMIN:", err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	stats.Close()
+	var names []string
+	for name := range runs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Printf("program %s: kernel run count %d\n", name, runs[name])
+	}
+	os.Exit(status)
+}
+
+func reportRuns(t testing.TB, d *DataPlane) {
+	counts, err := d.RunCounts()
+	if err != nil {
+		t.Errorf("kernel run counts: %v", err)
+	}
+	for name, n := range counts {
+		runs[name] += n
+	}
+}
