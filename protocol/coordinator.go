@@ -252,16 +252,14 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 	return Output{Message: &m, To: to}
 }
 
-// gate says what becomes of a reply whose version, that of e, is pending.
+// gate says what becomes of a reply whose version, that of e, is pending. With
+// no serving member left to ask, only the re-drive can still help.
 func (c *Coordinator) gate(m Message, e *SessionEntry) Output {
-	if m.Hops >= MaxHops {
+	behind := c.Serving &^ e.Acks
+	if m.Hops >= MaxHops || behind == 0 {
 		m.Session, m.Request, m.Digest = m.Writer, e.Request, e.Digest
 		m.Attempt = 0
 		return c.multicast(m, Address{}, e.Seq, c.Members&^e.Acks)
-	}
-	behind := c.Serving &^ e.Acks
-	if behind == 0 {
-		return drop(Gated)
 	}
 	m.Hops++
 	return c.forwardRead(m, nextBit(behind, m.Replica.Index()))

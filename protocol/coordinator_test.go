@@ -149,6 +149,18 @@ func TestWriteOfAVanishedWriterIsRedriven(t *testing.T) {
 	expectAnswer(t, l.HandleWriteRequest(put(w.Session, 1, "k", "v"), clientAddress), WriteResponse, StatusOK)
 }
 
+func TestGatedReadWithNobodyLeftToAskRedrivesAtOnce(t *testing.T) {
+	l := newLab(2, 8)
+	l.Serving = 0b01
+	w := l.write(t, put(l.open(t, 0), 1, "k", "v"))
+	expectDrop(t, l.deliver(t, w, 0), Acknowledged)
+	read := Message{Type: Read, Epoch: l.Epoch, Request: 9, Key: []byte("k"), KeyHash: KeyHash([]byte("k")), Client: clientAddress}
+	out := l.deliver(t, read, 0)
+	if out.Message == nil || out.Message.Type != Write || out.Targets != 0b10 {
+		t.Fatalf("got %+v (message %+v), want the write again to member 1", out, out.Message)
+	}
+}
+
 func TestOpenIsIdempotentUntilTheFirstWrite(t *testing.T) {
 	l := newLab(1, 8)
 	open := func(nonce uint64) Message {

@@ -44,7 +44,8 @@ const (
 	Unclaimed
 	// UnknownVersion: a read reply with a version newer than its slot's last.
 	UnknownVersion
-	// Gated: a read reply held back with nowhere to go.
+	// Gated: a read reply whose write was settled while it was to be re-driven;
+	// the reader retries. The model, which runs one frame at a time, never gives it.
 	Gated
 	// Contended: other processors kept changing the entry; the sender retries.
 	// The model, which runs one frame at a time, never gives it.
