@@ -20,7 +20,7 @@ var runs = map[string]uint64{}
 // enough to reach deep states.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	for name, value := range map[string]string{"rapid.checks": "250", "rapid.steps": "150"} {
+	for name, value := range map[string]string{"rapid.checks": "200", "rapid.steps": "1500"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			if err := f.Value.Set(value); err != nil {
 				fmt.Fprintln(os.Stderr, "set flag:", err)

@@ -109,7 +109,8 @@ static __always_inline __u32 next_member(__u32 set, __u32 i)
 /*
  * What becomes of a reply whose version is pending: the read goes to a member
  * that has not acknowledged the version and may hold the committed one before
- * it; after MAX_HOPS the reply re-drives the write, whose writer may be gone.
+ * it. After MAX_HOPS, or with no such member left, the reply re-drives the
+ * write, whose writer may be gone.
  */
 static __always_inline enum drop_reason gate(struct packet *p, struct session_entry *e, __u64 word)
 {
@@ -117,10 +118,8 @@ static __always_inline enum drop_reason gate(struct packet *p, struct session_en
 	struct message *m = p->message;
 
 	count(p, ACTIVITY_GATED);
-	if (m->hops >= MAX_HOPS)
+	if (m->hops >= MAX_HOPS || !behind)
 		return redrive(p, e, SEQ(word));
-	if (!behind)
-		return REASON_GATED;
 	count(p, ACTIVITY_HOPS);
 	m->hops++;
 	return forward_read(p, next_member(behind, bpf_ntohl(m->replica) % MAX_MEMBERS));
@@ -142,7 +141,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 	if (reason)
 		return reason;
 	if (!p->key_len || p->key_len > MAX_KEY_SIZE || m->op > OP_DELETE ||
-	    version_epoch > p->view->epoch || !is_valid(&client))
+	    !version_epoch != !seq || version_epoch > p->view->epoch || !is_valid(&client))
 		return REASON_BAD_REPLY;
 	if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))
 		return REASON_NOT_SERVING;
