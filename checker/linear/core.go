@@ -4,7 +4,6 @@ package linear
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sort"
 	"time"
@@ -12,66 +11,6 @@ import (
 
 // tryTime bounds one attempt to make a core smaller.
 const tryTime = 2 * time.Second
-
-// A core must be illegal by itself, and prove that the whole is: dropping a
-// write that a remaining read observed would make any history illegal and
-// explain nothing. A part is closed if no read in it could have been served by
-// a write left out of it. Every closed part of a linearizable history is
-// linearizable: take a legal order of the whole and leave out the rest; the
-// last write before each read is in the part, and stays the last.
-//
-// A write left out could have served a read of its value unless it was called
-// after the read returned, or was certainly overwritten before the read by a
-// write that is in the part.
-
-// closed returns the largest closed part of all whose writes are the kept ones:
-// it leaves out the reads that a missing write could have served. Both all and
-// the result are in the order of the calls.
-func closed(all []op, keep []bool) []op {
-	missing := make(map[int32][]*op)
-	var kept []*op
-	for i := range all {
-		switch o := &all[i]; {
-		case !o.write:
-		case keep[i]:
-			kept = append(kept, o)
-		default:
-			missing[o.value] = append(missing[o.value], o)
-		}
-	}
-	overwritten := overwriteTimes(kept)
-	part := make([]op, 0, len(kept))
-	for i := range all {
-		o := &all[i]
-		if keep[i] && (o.write || !served(o, missing[o.value], overwritten)) {
-			part = append(part, *o)
-		}
-	}
-	return part
-}
-
-// served reports whether one of the writes could have served the read.
-func served(read *op, writes []*op, overwritten func(w *op) int64) bool {
-	for _, w := range writes {
-		if !before(read, w) && overwritten(w) >= read.call {
-			return true
-		}
-	}
-	return false
-}
-
-// overwriteTimes returns a function that tells when a write was certainly
-// overwritten by one of the given writes, which are in the order of the calls.
-func overwriteTimes(writes []*op) func(w *op) int64 {
-	earliest := make([]int64, len(writes)+1) // return among writes[i:]
-	earliest[len(writes)] = math.MaxInt64
-	for i := len(writes) - 1; i >= 0; i-- {
-		earliest[i] = min(earliest[i+1], writes[i].ret)
-	}
-	return func(w *op) int64 {
-		return earliest[sort.Search(len(writes), func(i int) bool { return writes[i].call > w.ret })]
-	}
-}
 
 // shrinker removes operations from an illegal part of a key's operations for as
 // long as it stays illegal and closed.
@@ -96,6 +35,7 @@ func (j *judge) shrink(ctx context.Context, all, proof []op) ([]op, bool) {
 		s.sweep(size)
 	}
 	for s.sweep(1) {
+		// Each removal may make possible another one before it.
 	}
 	return s.part, !s.gaveUp
 }
@@ -104,7 +44,7 @@ func (j *judge) shrink(ctx context.Context, all, proof []op) ([]op, bool) {
 // if that is illegal.
 func (s *shrinker) try(ops []op) bool {
 	smaller := s.close(ops)
-	if len(smaller) == len(s.part) || s.gaveUp && s.ctx.Err() != nil {
+	if len(smaller) == len(s.part) {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, tryTime)
@@ -165,6 +105,10 @@ func (s *shrinker) cut(ops []op) bool {
 func (s *shrinker) sweep(size int) bool {
 	removed := false
 	for start := 0; start < len(s.part); {
+		if s.ctx.Err() != nil {
+			s.gaveUp = true
+			return false
+		}
 		rest := slices.Concat(s.part[:start], s.part[min(start+size, len(s.part)):])
 		if s.try(rest) {
 			removed = true

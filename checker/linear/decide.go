@@ -14,30 +14,13 @@ type judge struct {
 // a part that is illegal by itself.
 func (j *judge) decide(ctx context.Context, ops []op) (verdict, []op) {
 	ops = dropUnread(ops, j.values)
-	if v, proof, applies := decideZones(ops, j.values); applies {
+	if v, proof := decideZones(ops, j.values); v != undecided {
 		return v, proof
 	}
-	if i := unsourced(ops, j.values); i != none {
-		return illegal, ops[i : i+1]
+	if proof := refute(ops); proof != nil {
+		return illegal, proof
 	}
 	return search(ctx, j.mem, ops, j.values), nil
-}
-
-// unsourced finds a read of a value that no operation ever wrote.
-func unsourced(ops []op, values int) int {
-	written := make([]bool, values)
-	written[absent] = true
-	for i := range ops {
-		if ops[i].write {
-			written[ops[i].value] = true
-		}
-	}
-	for i := range ops {
-		if !written[ops[i].value] {
-			return i
-		}
-	}
-	return none
 }
 
 // dropUnread removes writes of unknown outcome whose value no read returned.

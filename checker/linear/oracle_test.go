@@ -131,15 +131,19 @@ func tellingOf(ops []op) []op { return (&register{ops: ops}).telling() }
 // TestDecisionsAgree compares the brute force with Porcupine's model and with
 // what the audit decides, which for unique values is the cluster test.
 func TestDecisionsAgree(t *testing.T) {
-	shapes := map[string]shape{
-		"unique":              {unique: true, values: 4},
-		"unique with deletes": {unique: true, deletes: true, values: 4},
-		"repeated":            {values: 2, deletes: true},
+	tests := []struct {
+		name      string
+		shape     shape
+		histories int
+	}{
+		{"unique", shape{unique: true, values: 4}, 100_000},
+		{"unique with deletes", shape{unique: true, deletes: true, values: 4}, 40_000},
+		{"repeated", shape{values: 2, deletes: true}, 40_000},
 	}
-	for name, s := range shapes {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			agree(t, s, 100_000)
+			agree(t, test.shape, test.histories)
 		})
 	}
 }
@@ -160,7 +164,7 @@ func agree(t *testing.T, s shape, histories int) {
 		if got, _ := j.decide(context.Background(), judged); (got == legal) != want || got == undecided {
 			t.Fatalf("the audit says %v, the brute force %v, of %s", got, want, describe(ops))
 		}
-		if got, _, applies := decideZones(judged, numbers); applies {
+		if got, _ := decideZones(judged, numbers); got != undecided {
 			zones[want]++
 			if (got == legal) != want {
 				t.Fatalf("the clusters say %v, the brute force %v, of %s", got, want, describe(ops))

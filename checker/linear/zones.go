@@ -29,86 +29,104 @@ import (
 // returned before time began. A write of unknown outcome returns at the end of
 // time: its period is decided by its reads, and without reads it clashes with
 // nothing.
+//
+// Where some values are written more than once, or the key is deleted, the
+// clusters of the other values still must not clash, and the rest must not
+// happen inside one of their periods. That refutes many histories, and proves
+// none.
 
-// cluster is a value's write and its reads.
+// cluster is a value's only write and its reads.
 type cluster struct {
-	f, s         int64 // earliest return, latest call
-	write        int   // index of the write, or none
-	first, last  int   // operations that return first and are called last
-	value        int32
-	written, any bool
+	f, s        int64 // earliest return, latest call
+	write       int   // index of the write, or none
+	first, last int   // operations that return first and are called last
+	any         bool
 }
 
 const none = -1
 
 // forward reports whether the value was certainly current for a period.
-func (c *cluster) forward() bool { return c.f < c.s }
+func (c *cluster) forward() bool { return c.any && c.f < c.s }
 
-// gather builds the clusters by value. It returns false when the test does not
-// apply, because a value is written twice or the key is deleted.
-func gather(ops []op, values int) ([]cluster, bool) {
-	clusters := make([]cluster, values)
+// gather builds the clusters of the values that are written at most once, and
+// returns the indices of all operations on other values.
+func gather(ops []op, values int) (clusters []cluster, rest []int) {
+	writes := make([]int, values)
+	writes[absent] = 1
+	clusters = make([]cluster, values)
 	for v := range clusters {
-		clusters[v] = cluster{f: forever, s: math.MinInt64, write: none, first: none, last: none, value: int32(v)}
+		clusters[v] = cluster{f: forever, s: math.MinInt64, write: none, first: none, last: none}
 	}
 	clusters[absent].f = math.MinInt64
-	clusters[absent].written = true
+	for i := range ops {
+		if ops[i].write {
+			writes[ops[i].value]++
+			clusters[ops[i].value].write = i
+		}
+	}
 	for i := range ops {
 		o := &ops[i]
-		c := &clusters[o.value]
-		if o.write {
-			if c.written {
-				return nil, false
-			}
-			c.written, c.write = true, i
+		if writes[o.value] > 1 {
+			rest = append(rest, i)
+			continue
 		}
+		c := &clusters[o.value]
+		c.any = true
 		if o.ret < c.f {
 			c.f, c.first = o.ret, i
 		}
 		if o.call > c.s {
 			c.s, c.last = o.call, i
 		}
-		c.any = true
 	}
-	return clusters, true
+	return clusters, rest
 }
 
-// decideZones judges operations whose written values are unique. Of an illegal
-// history it returns the operations that prove it. The last result is false
-// when the test does not apply.
-func decideZones(ops []op, values int) (verdict, []op, bool) {
-	clusters, ok := gather(ops, values)
-	if !ok {
-		return undecided, nil, false
-	}
+// decideZones judges by the clusters. Of an illegal history it returns the
+// operations that prove it; a legal one is decided only if there is no rest.
+func decideZones(ops []op, values int) (verdict, []op) {
+	clusters, rest := gather(ops, values)
 	if proof := impossibleRead(ops, clusters); proof != nil {
-		return illegal, pick(ops, proof), true
+		return illegal, pick(ops, proof)
 	}
-	var periods []*cluster
+	periods := make([]*cluster, 0, len(clusters))
 	for i := range clusters {
-		if c := &clusters[i]; c.any && c.forward() {
-			periods = append(periods, c)
+		if clusters[i].forward() {
+			periods = append(periods, &clusters[i])
 		}
 	}
 	sort.Slice(periods, func(i, j int) bool { return periods[i].f < periods[j].f })
 	for i := 1; i < len(periods); i++ {
 		if periods[i].f < periods[i-1].s {
-			return illegal, pick(ops, clash(periods[i-1], periods[i])), true
+			return illegal, pick(ops, clash(periods[i-1], periods[i]))
 		}
 	}
 	for i := range clusters {
-		c := &clusters[i]
-		if !c.any || c.forward() {
-			continue
-		}
-		// Periods are disjoint here, so only the last one that starts before
-		// c's instant can hold it.
-		n := sort.Search(len(periods), func(n int) bool { return periods[n].f >= c.s })
-		if n > 0 && c.f < periods[n-1].s {
-			return illegal, pick(ops, clash(periods[n-1], c)), true
+		if c := &clusters[i]; c.any && !c.forward() {
+			if p := around(periods, c.s, c.f); p != nil {
+				return illegal, pick(ops, clash(p, c))
+			}
 		}
 	}
-	return legal, nil, true
+	for _, i := range rest {
+		if p := around(periods, ops[i].call, ops[i].ret); p != nil {
+			return illegal, pick(ops, append(clash(p, p), i))
+		}
+	}
+	if len(rest) > 0 {
+		return undecided, nil
+	}
+	return legal, nil
+}
+
+// around returns the period that holds both instants inside, if any. Periods
+// are disjoint and sorted, so only the last that starts before from can.
+func around(periods []*cluster, from, to int64) *cluster {
+	n := sort.Search(len(periods), func(n int) bool { return periods[n].f >= from })
+	if n > 0 && to < periods[n-1].s {
+		return periods[n-1]
+	}
+	return nil
 }
 
 // impossibleRead finds a read of a value that nobody had asked to write yet.
@@ -119,14 +137,14 @@ func impossibleRead(ops []op, clusters []cluster) []int {
 		case ops[i].write || ops[i].value == absent:
 		case c.write == none:
 			return []int{i}
-		case before(&ops[i], &ops[c.write]):
+		case c.any && before(&ops[i], &ops[c.write]):
 			return []int{c.write, i}
 		}
 	}
 	return nil
 }
 
-// clash returns the operations that make each of two clusters come first.
+// clash returns the operations that bound the periods of two clusters.
 func clash(a, b *cluster) []int {
 	var indices []int
 	for _, i := range []int{a.write, a.first, a.last, b.write, b.first, b.last} {
@@ -139,6 +157,7 @@ func clash(a, b *cluster) []int {
 }
 
 func pick(ops []op, indices []int) []op {
+	slices.Sort(indices)
 	picked := make([]op, len(indices))
 	for n, i := range indices {
 		picked[n] = ops[i]
