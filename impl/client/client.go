@@ -115,7 +115,7 @@ func (c *Client) Do(ctx context.Context, r Request) Response {
 
 func (c *Client) do(ctx context.Context, start time.Time, r *Request) Response {
 	if err := check(r); err != nil {
-		return Response{Err: err}
+		return Response{Err: &Error{Outcome: ErrNotDone, Causes: []error{err}}}
 	}
 	deadline, limited := ctx.Deadline()
 	if !limited {

@@ -19,10 +19,6 @@ var (
 	ErrNotDone = errors.New("did not happen")
 	// ErrUnknown: the write may have taken effect, or may yet.
 	ErrUnknown = errors.New("unknown outcome")
-	// ErrTooLarge: key and value do not fit one frame. Nothing was sent.
-	ErrTooLarge = protocol.ErrTooLarge
-	// ErrEmptyKey: a key has at least one byte. Nothing was sent.
-	ErrEmptyKey = protocol.ErrEmptyKey
 )
 
 // The causes, which errors.Is finds beside the outcome; context.DeadlineExceeded
@@ -41,6 +37,10 @@ var (
 	ErrRefused = errors.New("the coordinator refused the request id")
 	// ErrTooMany: Options.MaxInFlight operations were in flight all the time.
 	ErrTooMany = errors.New("too many operations in flight")
+	// ErrTooLarge: key and value do not fit one frame. Nothing was sent.
+	ErrTooLarge = protocol.ErrTooLarge
+	// ErrEmptyKey: a key has at least one byte. Nothing was sent.
+	ErrEmptyKey = protocol.ErrEmptyKey
 	// ErrClosed: the client is closed, or its socket has failed.
 	ErrClosed = errors.New("client closed")
 )
