@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 )
@@ -98,6 +99,10 @@ func FetchStatus(ctx context.Context, path string) (*Status, error) {
 		return nil, fmt.Errorf("ask the coordinator for its status: %w", err)
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
+	var inURL *url.Error
+	if errors.As(err, &inURL) {
+		err = inURL.Err // The URL is made up and would explain nothing.
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the coordinator for its status: %w", err)
 	}

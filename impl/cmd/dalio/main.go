@@ -86,6 +86,6 @@ func newRoot() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(newCoordinator(), newReplica())
+	root.AddCommand(newPut(), newGet(), newDelete(), newStatus(), newCoordinator(), newReplica())
 	return root
 }

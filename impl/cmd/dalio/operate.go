@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalio/impl/client"
+	"dalio/protocol"
+)
+
+// defaultTimeout bounds commands that wait for the shard.
+const defaultTimeout = 2 * time.Second
+
+// target is the flags of a command that uses a shard.
+type target struct {
+	dir     string
+	timeout time.Duration
+}
+
+func (t *target) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.dir, "dir", "", "folder of the shard, as given to dalio up")
+	cmd.Flags().DurationVar(&t.timeout, "timeout", defaultTimeout, "how long to wait")
+	require(cmd, "dir")
+}
+
+func (t *target) open() (*shard, error) {
+	if t.timeout <= 0 {
+		return nil, fmt.Errorf("--timeout %v: want a time above 0, such as 2s", t.timeout)
+	}
+	return openShard(t.dir)
+}
+
+func newPut() *cobra.Command {
+	return newOperation("put --dir D KEY VALUE", "Set a key's value", 2, func(args []string) client.Request {
+		return client.Request{Op: protocol.OpPut, Key: args[0], Value: []byte(args[1])}
+	})
+}
+
+func newGet() *cobra.Command {
+	return newOperation("get --dir D KEY", "Print a key's value", 1, func(args []string) client.Request {
+		return client.Request{Key: args[0]}
+	})
+}
+
+func newDelete() *cobra.Command {
+	return newOperation("delete --dir D KEY", "Make a key absent", 1, func(args []string) client.Request {
+		return client.Request{Op: protocol.OpDelete, Key: args[0]}
+	})
+}
+
+func newOperation(use, short string, args int, request func([]string) client.Request) *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Long:  short + " on the shard that dalio up runs in the folder.\n\n" + exitHelp,
+		Args:  cobra.ExactArgs(args),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return operate(cmd, &t, request(args))
+		},
+	}
+	t.register(cmd)
+	return cmd
+}
+
+// operate does one operation within the timeout, a tenth of which is kept back
+// to find out why it failed, if it does.
+func operate(cmd *cobra.Command, t *target, r client.Request) error {
+	s, err := t.open()
+	if err != nil {
+		return withStatus(exitUsage, err)
+	}
+	whole, cancel := context.WithTimeout(cmd.Context(), t.timeout)
+	defer cancel()
+	c, err := s.dial(whole)
+	if err != nil {
+		return withStatus(exitUsage, err)
+	}
+	defer c.Close()
+	operating, cancel := context.WithTimeout(whole, t.timeout-t.timeout/10)
+	defer cancel()
+	response := c.Do(operating, r)
+	switch err := response.Err; {
+	case err == nil:
+		if r.Op == protocol.OpNone {
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", response.Value); err != nil {
+				return withStatus(exitDidNotHappen, fmt.Errorf("print the value: %w", err))
+			}
+		}
+		return nil
+	case errors.Is(err, client.ErrNotFound):
+		return withStatus(exitAbsent, fmt.Errorf("%q: %w", r.Key, err))
+	case errors.Is(err, client.ErrTooLarge), errors.Is(err, client.ErrEmptyKey):
+		return withStatus(exitUsage, err)
+	case errors.Is(err, client.ErrNotDone):
+		return withStatus(exitDidNotHappen, fmt.Errorf("%w%s", err, why(whole, s, r, response)))
+	default:
+		return withStatus(exitUnknown, fmt.Errorf("%w%s", err, why(whole, s, r, response)))
+	}
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"dalio/impl/client"
+	"dalio/impl/coordinator"
+	"dalio/impl/fabric"
+)
+
+// stateFile is where `dalio up --dir D` says what it runs.
+const stateFile = "state.json"
+
+// shard is a running shard, as its state file describes it.
+type shard struct {
+	dir         string
+	Ready       bool `json:"ready"`
+	Coordinator struct {
+		PID          int    `json:"pid"`
+		NetNS        string `json:"netns"`
+		Device       string `json:"dev"`
+		Address      string `json:"address"`
+		StatusSocket string `json:"status_socket"`
+	} `json:"coordinator"`
+	Client struct {
+		NetNS   string `json:"netns"`
+		Address string `json:"address"`
+	} `json:"client"`
+}
+
+// openShard reads the state file in a folder.
+func openShard(dir string) (*shard, error) {
+	path := filepath.Join(dir, stateFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no shard runs in %s: there is no %s; start one with: dalio up --dir %s", dir, path, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the shard's state: %w", err)
+	}
+	s := &shard{dir: dir}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s is not the state of a shard: %w", path, err)
+	}
+	if !s.Ready || s.Coordinator.Address == "" || s.Client.NetNS == "" {
+		return nil, fmt.Errorf("%s is not the state of a shard that is ready", path)
+	}
+	return s, nil
+}
+
+// dial returns a client in the client's network namespace.
+func (s *shard) dial(ctx context.Context) (*client.Client, error) {
+	space, err := fabric.OpenNamespace(s.Client.NetNS)
+	if err != nil {
+		return nil, fmt.Errorf("%w; does dalio up --dir %s still run?", err, s.dir)
+	}
+	defer space.Close()
+	var socket net.PacketConn
+	err = space.Do(func() error {
+		to, err := net.ResolveUDPAddr("udp4", s.Coordinator.Address)
+		if err != nil {
+			return err
+		}
+		socket, err = net.DialUDP("udp4", nil, to)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open a socket in network namespace %s: %w (root is needed)", s.Client.NetNS, err)
+	}
+	c, err := client.Dial(ctx, s.Coordinator.Address, client.Options{Conn: socket})
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return c, nil
+}
+
+// status asks the coordinator's control plane.
+func (s *shard) status(ctx context.Context) (*coordinator.Status, error) {
+	return coordinator.FetchStatus(ctx, s.Coordinator.StatusSocket)
+}
