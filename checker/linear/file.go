@@ -36,6 +36,8 @@ func CheckFile(ctx context.Context, path string, opt Options) (Report, error) {
 	switch format {
 	case JSONL:
 		source = traces.NewReader(f, path)
+	case EDN:
+		source = traces.NewJepsenReader(f, path)
 	default:
 		return Report{}, fmt.Errorf("unknown format %q: use %s or %s", format, JSONL, EDN)
 	}
