@@ -20,7 +20,7 @@ type Options struct {
 	Timeout time.Duration
 	// FirstRetry is how long the first requests wait for an answer before they
 	// are sent again (10 ms). Later ones wait for as long as round trips have
-	// been measured to take, between MinRetry (2 ms) and MaxRetry (250 ms), and
+	// been measured to take, between MinRetry (5 ms) and MaxRetry (250 ms), and
 	// twice as long each time that they are sent again.
 	FirstRetry, MinRetry, MaxRetry time.Duration
 	// SessionIdle is the age at which an unused session is given up (20 s). A
@@ -42,7 +42,7 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.Timeout, 10*time.Second)
 	defaultTo(&o.FirstRetry, 10*time.Millisecond)
-	defaultTo(&o.MinRetry, 2*time.Millisecond)
+	defaultTo(&o.MinRetry, 5*time.Millisecond)
 	defaultTo(&o.MaxRetry, 250*time.Millisecond)
 	defaultTo(&o.SessionIdle, 20*time.Second)
 	defaultTo(&o.SettleTimeout, 5*time.Second)
