@@ -42,9 +42,10 @@ type Options struct {
 	Clients []Client
 	// Recorder gets the history; nil records nothing.
 	Recorder *traces.Recorder
-	// Operations is how many operations end the run, all clients together; 0 is
-	// no limit, and then the context must end it.
+	// Operations is how many operations end the run, all clients together, and
+	// Longest the time after which no more are begun; 0 is no limit.
 	Operations int
+	Longest    time.Duration
 	// Deadline bounds each operation.
 	Deadline time.Duration
 	// Progress, if set, is called every Interval.
@@ -59,8 +60,8 @@ type Progress struct {
 	Unknown    int
 }
 
-// Run drives the workload until its operations are done or the context ends; the
-// end of the context is not an error.
+// Run drives the workload until its operations are done, or the longest time is
+// over, or the context ends; that cuts operations short, and is not an error.
 func Run(ctx context.Context, w Workload, o Options) (*Report, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
@@ -107,13 +108,11 @@ type run struct {
 
 func (r *run) drive(ctx context.Context, c *choices, client Client, report *Report) {
 	process := c.client
-	for ctx.Err() == nil && (r.o.Operations == 0 || r.begun.Add(1) <= int64(r.o.Operations)) {
+	for ctx.Err() == nil && r.another() {
 		op := c.next()
 		r.invoke(process, op)
 		start := time.Now()
-		// The operation outlives the run's context: cutting it short would only
-		// make its outcome unknown.
-		opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Deadline)
+		opCtx, cancel := context.WithTimeout(ctx, r.o.Deadline)
 		a := client.Do(opCtx, op.f, op.key, op.value)
 		cancel()
 		report.add(op.f, a, time.Since(start))
@@ -124,6 +123,14 @@ func (r *run) drive(ctx context.Context, c *choices, client Client, report *Repo
 			process = int(r.process.Add(1)) - 1
 		}
 	}
+}
+
+// another says whether one more operation is to be begun.
+func (r *run) another() bool {
+	if r.o.Longest > 0 && time.Since(r.start) >= r.o.Longest {
+		return false
+	}
+	return r.o.Operations == 0 || r.begun.Add(1) <= int64(r.o.Operations)
 }
 
 func (r *run) invoke(process int, op operation) {

@@ -40,6 +40,9 @@ func drive(ctx context.Context, c config, s *Summary, history string) (err error
 	}
 	fmt.Printf("%v\n", describe(c))
 	report, err := record(ctx, c, shard, history)
+	if ctx.Err() != nil {
+		return errors.New("interrupted; everything that was set up has been removed")
+	}
 	if err != nil {
 		return err
 	}
@@ -65,11 +68,9 @@ func record(ctx context.Context, c config, shard *cluster.Cluster, history strin
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeClients()) }()
-	loading, cancel := context.WithTimeout(ctx, c.longest)
-	defer cancel()
 	terminal := isTerminal()
-	report, err = load.Run(loading, c.workload, load.Options{Clients: clients, Recorder: recorder, Operations: c.operations,
-		Deadline: deadline, Interval: progressInterval,
+	report, err = load.Run(ctx, c.workload, load.Options{Clients: clients, Recorder: recorder, Operations: c.operations,
+		Longest: c.longest, Deadline: deadline, Interval: progressInterval,
 		Progress: func(p load.Progress) { progress(os.Stdout, terminal, c.operations, p) }})
 	if terminal {
 		fmt.Println()

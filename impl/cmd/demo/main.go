@@ -126,9 +126,6 @@ func run(ctx context.Context, c config) (verdict string, err error) {
 	if err := drive(ctx, c, s, history); err != nil {
 		return "", err
 	}
-	if ctx.Err() != nil {
-		return "", errors.New("interrupted; everything that was set up has been removed")
-	}
 	if err := audit(ctx, s, history); err != nil {
 		return "", err
 	}
