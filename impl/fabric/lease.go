@@ -144,6 +144,8 @@ func cleanOrphans() ([]string, error) {
 	})
 }
 
+// removeNames removes the condemned among the names that fabric made. One that
+// is a mount, in the manner of ip-netns(8), is a stranger's.
 func removeNames(prefix string, condemned func(name string) bool) ([]string, error) {
 	entries, err := os.ReadDir(nameDir)
 	if errors.Is(err, fs.ErrNotExist) {

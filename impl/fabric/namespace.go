@@ -97,18 +97,9 @@ func (n *Namespace) Close() error {
 	return n.handle.Close()
 }
 
-// removeName removes a name that fabric made, and nothing else: a namespace
-// that is mounted in the manner of ip-netns(8) belongs to a stranger.
+// removeName removes the name of a namespace, if it is still there.
 func removeName(name string) error {
-	path := filepath.Join(nameDir, name)
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Mode()&fs.ModeSymlink == 0) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("remove network namespace name: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(nameDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove network namespace name: %w", err)
 	}
 	return nil

@@ -36,10 +36,10 @@ type Rack struct {
 	pass   *ebpf.Program
 	faults *faults
 	starts *starter
-	unhook func() bool
 	close  func() error
 
 	mu     sync.Mutex
+	unhook func() bool
 	nodes  []*Node
 	closed bool
 }
@@ -59,7 +59,10 @@ func New(ctx context.Context, options Options) (*Rack, error) {
 	if err := r.build(options); err != nil {
 		return nil, errors.Join(fmt.Errorf("build rack: %w", err), r.close())
 	}
-	r.unhook = context.AfterFunc(ctx, func() { r.close() })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Whoever closes the rack next learns of an error that is lost here.
+	r.unhook = context.AfterFunc(ctx, func() { _ = r.close() })
 	return r, nil
 }
 
@@ -175,12 +178,12 @@ func (r *Rack) ID() string { return namePrefix + r.lease.id }
 func (r *Rack) Close() error { return r.close() }
 
 func (r *Rack) shutdown() error {
-	if r.unhook != nil {
-		r.unhook()
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	if r.unhook != nil {
+		r.unhook()
+	}
 
 	var problems []error
 	if r.starts != nil {

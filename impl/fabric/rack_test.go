@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,9 @@ func TestNamespaceIsUsableByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home := currentNamespace(t)
 	err = opened.Do(func() error {
 		_, err := netlink.LinkByName(Device)
 		return err
@@ -153,8 +157,31 @@ func TestNamespaceIsUsableByName(t *testing.T) {
 	if err != nil {
 		t.Errorf("inside the namespace: %v", err)
 	}
-	if _, err := netlink.LinkByName(bridgeName); err == nil {
-		t.Errorf("the caller sees %s in its own namespace", bridgeName)
+	if now := currentNamespace(t); now != home {
+		t.Errorf("the caller went from %s to %s", home, now)
+	}
+}
+
+func currentNamespace(t *testing.T) string {
+	t.Helper()
+	namespace, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return namespace
+}
+
+// TestNewNodeIsReachable sends to a node at once. A port that does not forward
+// yet would swallow the first address resolution, which is repeated after 1 s.
+func TestNewNodeIsReachable(t *testing.T) {
+	for range 5 {
+		rack := newRack(t, 1)
+		from, to := listen(t, addNode(t, rack, "a", 1)), listen(t, addNode(t, rack, "b", 2))
+		begin := time.Now()
+		send(t, from, to, 1)
+		if got := receive(t, to, 1); len(got) != 1 || time.Since(begin) > 800*time.Millisecond {
+			t.Errorf("the first frame of a rack: %v after %v", got, time.Since(begin))
+		}
 	}
 }
 
