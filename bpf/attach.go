@@ -18,9 +18,9 @@ import (
 var ErrAttached = errors.New("the data plane is attached already")
 
 // Attach attaches the program to a device of the calling thread's network
-// namespace, in native mode. It returns ErrNoNativeXDP, ErrDeviceBusy, ErrMTU or
-// ErrPermission when the kernel refuses for that cause. All replicas must be
-// reached through this device.
+// namespace, in native mode. It returns ErrNoDevice, ErrNoNativeXDP,
+// ErrDeviceBusy, ErrMTU or ErrPermission when it is refused for that cause. All
+// replicas must be reached through this device.
 func (d *DataPlane) Attach(ifindex int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -103,6 +103,9 @@ func AttachPass(ifindex int) (io.Closer, error) {
 }
 
 func attachNative(program *ebpf.Program, ifindex int) (link.Link, error) {
+	if _, err := net.InterfaceByIndex(ifindex); err != nil {
+		return nil, fmt.Errorf("attach XDP program to device number %d: %w (%w)", ifindex, ErrNoDevice, err)
+	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: ifindex, Flags: link.XDPDriverMode})
 	if err != nil {
 		return nil, fmt.Errorf("attach XDP program to device %s: %w", deviceName(ifindex), explainAttach(err))

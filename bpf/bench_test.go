@@ -111,14 +111,8 @@ func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 	if err := entries.Sessions.Put(uint32(benchSlot), &value); err != nil {
 		t.Fatal(err)
 	}
-	var memberships [2]membership
-	for i := range memberships {
-		memberships[i].Epoch, memberships[i].Members = uint32(model.Epoch), model.Members
-		memberships[i].setKnown(model.Known)
-		memberships[i].setServing(model.Serving)
-	}
+	setMembership(t, &entries, model)
 	for v, value := range map[*ebpf.Variable]any{
-		entries.Memberships:   memberships,
 		entries.EgressIfindex: uint32(9),
 		entries.Template:      template(c),
 	} {
@@ -127,6 +121,19 @@ func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 		}
 	}
 	return &entries
+}
+
+func setMembership(t testing.TB, entries *entryObjects, c *protocol.Coordinator) {
+	t.Helper()
+	var memberships [2]membership
+	for i := range memberships {
+		memberships[i].Epoch, memberships[i].Members = uint32(c.Epoch), c.Members
+		memberships[i].setKnown(c.Known)
+		memberships[i].setServing(c.Serving)
+	}
+	if err := entries.Memberships.Set(memberships); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // template lays the frame out as struct template in entries_test.bpf.c wants it.

@@ -26,6 +26,7 @@ const (
 	contendedVarCoordinatorIp   = "coordinator_ip"
 	contendedVarCoordinatorMac  = "coordinator_mac"
 	contendedVarCoordinatorPort = "coordinator_port"
+	contendedVarDeBruijnIndex   = "de_bruijn_index"
 	contendedVarEgressIfindex   = "egress_ifindex"
 	contendedVarMaxSessions     = "max_sessions"
 	contendedVarMemberships     = "memberships"
@@ -99,6 +100,7 @@ type contendedVariableSpecs struct {
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
@@ -151,6 +153,7 @@ type contendedVariables struct {
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`

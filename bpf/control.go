@@ -79,8 +79,9 @@ func (d *DataPlane) Tick() error {
 	return nil
 }
 
-// publish changes the membership. When it returns, no program that is running
-// can see the membership before, so its place may be overwritten by the next.
+// publish changes the membership. When it returns, no program that is running on
+// a device can see the membership before, so its place may be overwritten by the
+// next. Run is not waited for: that is up to its caller.
 func (d *DataPlane) publish(change func(*membership) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,6 +106,9 @@ func (d *DataPlane) publish(change func(*membership) error) error {
 		return fmt.Errorf("publish membership: %w", err)
 	}
 	d.active = spare
+	if d.link == nil {
+		return nil
+	}
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		return fmt.Errorf("wait for programs that see the former membership: %w", errno)
 	}

@@ -269,6 +269,7 @@ const (
 	coordinatorVarCoordinatorIp   = "coordinator_ip"
 	coordinatorVarCoordinatorMac  = "coordinator_mac"
 	coordinatorVarCoordinatorPort = "coordinator_port"
+	coordinatorVarDeBruijnIndex   = "de_bruijn_index"
 	coordinatorVarEgressIfindex   = "egress_ifindex"
 	coordinatorVarMaxSessions     = "max_sessions"
 	coordinatorVarMemberships     = "memberships"
@@ -342,6 +343,7 @@ type coordinatorVariableSpecs struct {
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
@@ -394,6 +396,7 @@ type coordinatorVariables struct {
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`

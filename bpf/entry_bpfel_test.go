@@ -31,6 +31,7 @@ const (
 	entryVarCoordinatorIp         = "coordinator_ip"
 	entryVarCoordinatorMac        = "coordinator_mac"
 	entryVarCoordinatorPort       = "coordinator_port"
+	entryVarDeBruijnIndex         = "de_bruijn_index"
 	entryVarEgressIfindex         = "egress_ifindex"
 	entryVarMaxSessions           = "max_sessions"
 	entryVarMemberships           = "memberships"
@@ -110,6 +111,7 @@ type entryVariableSpecs struct {
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
@@ -163,6 +165,7 @@ type entryVariables struct {
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
+	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`

@@ -32,7 +32,7 @@ func load(t testing.TB, object string) *DataPlane {
 	t.Helper()
 	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Object: object})
 	if err != nil {
-		t.Fatalf("the tests of the data plane need root or CAP_BPF and CAP_NET_ADMIN: %v", err)
+		t.Fatalf("the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: %v", err)
 	}
 	t.Cleanup(func() {
 		reportRuns(t, d)

@@ -25,7 +25,6 @@ static __always_inline __u16 ip_checksum(const struct iphdr *ip, __be16 tot_len,
 	sum = (sum >> 32) + (sum & 0xFFFFFFFF);
 	sum = (sum >> 16) + (sum & 0xFFFF);
 	sum = (sum >> 16) + (sum & 0xFFFF);
-	sum = (sum >> 16) + (sum & 0xFFFF);
 	return ~sum;
 }
 

@@ -20,7 +20,15 @@ var runs = map[string]uint64{}
 // enough to reach deep states.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	for name, value := range map[string]string{"rapid.checks": "200", "rapid.steps": "1500"} {
+	if os.Getenv(loadOnly) != "" {
+		dp, err := Load(Options{Self: self, MaxSessions: testSlots})
+		fmt.Print(err)
+		if err == nil {
+			dp.Close()
+		}
+		os.Exit(0)
+	}
+	for name, value := range map[string]string{"rapid.checks": "1000", "rapid.steps": "300"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			if err := f.Value.Set(value); err != nil {
 				fmt.Fprintln(os.Stderr, "set flag:", err)
@@ -34,7 +42,7 @@ func TestMain(m *testing.M) {
 	}
 	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "the tests of the data plane need root or CAP_BPF and CAP_NET_ADMIN:", err)
+		fmt.Fprintln(os.Stderr, "the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON:", err)
 		os.Exit(1)
 	}
 	status := m.Run()

@@ -4,11 +4,9 @@ package bpf
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,9 +19,11 @@ import (
 // whole state after each.
 func TestModelAgainstBytecode(t *testing.T) {
 	dp := load(t, "")
+	var last *world
+	t.Cleanup(func() { explain(t, dp, last) })
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, dp, anyState(t))
-		w.model = clone(w.start)
+		w.model, last = clone(w.start), w
 		t.Repeat(rapid.StateMachineActions(w))
 	})
 	if !t.Failed() {
@@ -100,29 +100,40 @@ func clone(c *protocol.Coordinator) *protocol.Coordinator {
 	return &out
 }
 
-// handle runs the bytecode on the frame and, if there is a model, that too.
+// handle runs the bytecode on the frame, and asks the model or the judge about it.
 func (w *world) handle(t *rapid.T, frame []byte) protocol.Outcome {
 	w.script = append(w.script, fmt.Sprintf("frame %x", frame))
 	got, err := w.dp.HandleFrame(frame)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.model != nil {
-		if difference := compare(w.dp, w.model, frame, got); difference != "" {
-			t.Fatalf("%s: %s\nframe %x\nregression case:\n%s", w.name(frame), difference, frame, w.regression())
-		}
+	if complaint := examine(w.dp, w.model, w.judge, frame, got); complaint != "" {
+		t.Fatalf("%s: %s", action(frame), complaint)
 	}
 	return got
 }
 
-func (w *world) name(frame []byte) string {
-	names := map[protocol.MessageType]string{
-		protocol.OpenRequest: "HandleOpenRequest", protocol.WriteRequest: "HandleWriteRequest",
-		protocol.WriteAck: "HandleWriteAck", protocol.ReadRequest: "HandleReadRequest",
-		protocol.ReadReply: "HandleReadReply",
+// examine returns what the model and the judge, as far as there are such, say
+// against an outcome of the bytecode; "" means nothing.
+func examine(dp *DataPlane, model *protocol.Coordinator, judge *judge, frame []byte, got protocol.Outcome) string {
+	if model != nil {
+		if difference := compare(dp, model, frame, got); difference != "" {
+			return difference
+		}
 	}
-	if len(frame) > protocol.FrameOverhead+3 && names[frameType(frame)] != "" {
-		return names[frameType(frame)]
+	if judge != nil {
+		return judge.see(frame, got)
+	}
+	return ""
+}
+
+// action names the handler that a frame is for.
+func action(frame []byte) string {
+	if len(frame) > protocol.FrameOverhead+3 {
+		switch kind := frameType(frame); kind {
+		case protocol.OpenRequest, protocol.WriteRequest, protocol.WriteAck, protocol.ReadRequest, protocol.ReadReply:
+			return "Handle" + kind.String()
+		}
 	}
 	return "Forge"
 }
@@ -155,15 +166,6 @@ func compare(dp *DataPlane, model *protocol.Coordinator, frame []byte, got proto
 	return ""
 }
 
-// regression is the run so far in the form of the files in testdata/regressions.
-func (w *world) regression() string {
-	start, err := json.Marshal(w.start)
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("start %s\n%s\n", start, strings.Join(w.script, "\n"))
-}
-
-// Check holds between any two actions; there is nothing that handle and judge
-// have not compared already.
+// Check holds between any two actions; there is nothing that handle has not
+// looked at already.
 func (w *world) Check(*rapid.T) {}

@@ -67,7 +67,7 @@ static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 	const struct member *to;
 	struct multicast_state *state;
 	struct counters *counted;
-	__u32 zero = 0, index = 0;
+	__u32 zero = 0;
 
 	counted = bpf_map_lookup_elem(&counters, &zero);
 	state = bpf_map_lookup_elem(&multicasts, &zero);
@@ -85,11 +85,8 @@ static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 		counted->activities[ACTIVITY_SURPLUS]++;
 		return XDP_DROP;
 	}
-	while (index < MAX_MEMBERS - 1 && !(state->remaining >> index & 1))
-		index++;
+	to = &memberships[READ_ONCE(active) & 1].known[lowest(state->remaining) % MAX_MEMBERS];
 	state->remaining &= state->remaining - 1;
-
-	to = &memberships[READ_ONCE(active) & 1].known[index];
 	message->replica = bpf_htonl(to->id);
 	readdress(data, data + sizeof(struct ethhdr),
 		  data + sizeof(struct ethhdr) + sizeof(struct iphdr), &to->address,

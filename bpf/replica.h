@@ -97,13 +97,9 @@ static __always_inline enum drop_reason redrive(struct packet *p, struct session
 /* Returns the lowest index of the set above i, else the lowest of all. */
 static __always_inline __u32 next_member(__u32 set, __u32 i)
 {
-	__u32 above = set >> 1 >> i << i << 1, index = 0;
+	__u32 above = set >> 1 >> i << i << 1;
 
-	if (above)
-		set = above;
-	while (index < MAX_MEMBERS - 1 && !(set >> index & 1))
-		index++;
-	return index;
+	return lowest(above ? above : set);
 }
 
 /*

@@ -105,6 +105,19 @@ static __always_inline int is_pending(__u64 word)
 	return word && ACKS(word) != ACKS_COMMITTED;
 }
 
+/*
+ * The index of the lowest member of a set that has one: the four highest bits of
+ * this de Bruijn sequence are different after each shift.
+ */
+#define DE_BRUIJN 0x09AF
+
+const __u8 de_bruijn_index[MAX_MEMBERS] = { 0, 1, 2, 5, 3, 9, 6, 11, 15, 4, 8, 10, 14, 7, 13, 12 };
+
+static __always_inline __u32 lowest(__u32 set)
+{
+	return de_bruijn_index[(__u16)((set & -set) * DE_BRUIJN) >> 12];
+}
+
 /* One set for each processor, written without atomics by the data plane only. */
 struct counters {
 	__u64 drops[REASON_COUNT];

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"dalio/protocol"
+)
+
+// pin keeps the calling goroutine, whose thread ends with it, on one of the
+// processors that the process may use.
+func pin(n int) error {
+	runtime.LockOSThread()
+	var allowed, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return fmt.Errorf("ask for the processors: %w", err)
+	}
+	for cpu := 0; ; cpu++ {
+		if allowed.IsSet(cpu) {
+			if n == 0 {
+				one.Set(cpu)
+				break
+			}
+			n--
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("pin to a processor: %w", err)
+	}
+	return nil
+}
+
+// retryTo returns a shard with one pending write, and a retry of that write that
+// the coordinator multicasts to the members in targets.
+func retryTo(members int, targets uint16) (*protocol.Coordinator, []byte) {
+	c := shard(members)
+	session := protocol.MintSessionID(1, 1, 3)
+	m := writeRequest(session, 5, "key", fmt.Sprintf("value for %d of %d", targets, members))
+	c.NextSeq = 7
+	c.Sessions[3] = protocol.SessionEntry{Owner: session, Request: 5, Seq: 7, Acks: c.Members &^ targets,
+		Op: m.Op, KeyHash: m.KeyHash, Digest: m.Digest}
+	return c, protocol.NewFrame(&m, client(0), self)
+}
+
+// runClone runs a test entry on a broadcast frame with its metadata in front.
+func runClone(t *testing.T, program *ebpf.Program, meta multicastMeta, frame []byte) (uint32, []byte) {
+	t.Helper()
+	in := binary.NativeEndian.AppendUint32(nil, meta.Nonce)
+	in = binary.NativeEndian.AppendUint16(in, meta.Targets)
+	in = append(append(in, 0, 0), frame...)
+	context := xdpContext{Data: 8, DataEnd: uint32(len(in))}
+	run := &ebpf.RunOptions{Data: in, DataOut: make([]byte, len(in)+64), Context: context, ContextOut: &context}
+	verdict, err := program.Run(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verdict, run.DataOut[context.Data:]
+}
+
+// TestClones runs the body of the clone program on what the coordinator program
+// broadcasts, for every set of up to five members, as often as the multicast
+// group has entries, and compares each copy with the model's.
+func TestClones(t *testing.T) {
+	// Each processor tells its own clones apart.
+	if err := pin(0); err != nil {
+		t.Fatal(err)
+	}
+	dp := load(t, "")
+	nonce := uint32(0)
+	for members := 1; members <= 5; members++ {
+		entries := loadEntries(t, handlerCase{frame: handlerCases()[0].frame})
+		for targets := uint16(1); targets < 1<<members; targets++ {
+			c, frame := retryTo(members, targets)
+			setMembership(t, entries, c)
+			restore(t, dp, c)
+			want := c.HandleFrame(bytes.Clone(frame))
+			got, err := dp.HandleFrame(frame)
+			if err != nil || got.Verdict != protocol.Multicast || got.Targets != targets {
+				t.Fatalf("broadcast to %05b: %+v, %v", targets, got, err)
+			}
+			nonce++
+			for i := range members {
+				verdict, out := runClone(t, entries.CloneEntry, multicastMeta{Nonce: nonce, Targets: got.Targets}, got.Frame)
+				switch {
+				case i >= len(want.Clones) && verdict != xdpDrop:
+					t.Errorf("copy %d of a multicast to %05b: verdict %d, want a drop", i, targets, verdict)
+				case i < len(want.Clones) && (verdict != xdpPass || !bytes.Equal(out, want.Clones[i])):
+					t.Errorf("copy %d of a multicast to %05b: verdict %d\ngot  %x\nwant %x", i, targets, verdict, out, want.Clones[i])
+				}
+			}
+		}
+		counted := readCounters(t, entries.Counters)
+		if n := counted.Activities[activity(t, "clones")]; n == 0 {
+			t.Error("no copy was counted")
+		}
+		if n := counted.Activities[activity(t, "surplus")]; n == 0 && members > 1 {
+			t.Error("no surplus copy was counted")
+		}
+	}
+}
+
+// TestCloneAstray gives the clone program what it must not address.
+func TestCloneAstray(t *testing.T) {
+	entries := loadEntries(t, handlerCase{frame: handlerCases()[0].frame})
+	frame := handlerCases()[0].frame
+	internal := func() uint64 { return readCounters(t, entries.Counters).Drops[protocol.Internal] }
+
+	if verdict, _ := runClone(t, entries.CloneAstray, multicastMeta{Nonce: 1, Targets: 7}, frame); verdict != xdpDrop || internal() != 1 {
+		t.Errorf("copy on another device: verdict %d, %d counted", verdict, internal())
+	}
+	if verdict, err := entries.CloneEntry.Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+64)}); verdict != xdpDrop || internal() != 2 {
+		t.Errorf("copy without metadata: verdict %d (%v), %d counted", verdict, err, internal())
+	}
+}
+
+// TestNothingToSend restores states that fixed membership does not lead to: a
+// pending write that every member has acknowledged.
+func TestNothingToSend(t *testing.T) {
+	dp := load(t, "")
+	c, frame := retryTo(3, 7)
+	c.Sessions[3].Acks = 7
+	restore(t, dp, c)
+	if got, err := dp.HandleFrame(frame); err != nil || got.Reason != protocol.Internal {
+		t.Errorf("retry: %+v, %v", got, err)
+	}
+	write := mustDecode(t, frame)
+	reply := protocol.Message{Type: protocol.ReadReply, Op: write.Op, Epoch: 1, Replica: replica(0).ID,
+		Version: protocol.Version{Epoch: 1, Seq: 7}, Writer: write.Session, Key: write.Key, Value: write.Value, Client: client(1)}
+	if got, err := dp.HandleFrame(protocol.NewFrame(&reply, replica(0).Address, self)); err != nil || got.Reason != protocol.Gated {
+		t.Errorf("gated reply: %+v, %v", got, err)
+	}
+}
+
+// TestContended runs the object whose acknowledgements give up at once.
+func TestContended(t *testing.T) {
+	dp := load(t, "contended_bpfel_test.o")
+	c, _ := retryTo(3, 7)
+	restore(t, dp, c)
+	session := c.Sessions[3].Owner
+	ack := protocol.Message{Type: protocol.WriteAck, Epoch: 1, Replica: replica(0).ID,
+		Version: protocol.Version{Epoch: 1, Seq: 7}, Session: session, Writer: session, Request: 5}
+	if got, err := dp.HandleFrame(protocol.NewFrame(&ack, replica(0).Address, self)); err != nil || got.Reason != protocol.Contended {
+		t.Errorf("acknowledgement: %+v, %v", got, err)
+	}
+}
+
+func activity(t *testing.T, name string) int {
+	t.Helper()
+	for i, other := range activityNames {
+		if name == other {
+			return i
+		}
+	}
+	t.Fatalf("no activity %s", name)
+	return 0
+}
+
+func readCounters(t *testing.T, m *ebpf.Map) (total counterSet) {
+	t.Helper()
+	var each []counterSet
+	if err := m.Lookup(uint32(0), &each); err != nil {
+		t.Fatal(err)
+	}
+	total.add(each)
+	return total
+}

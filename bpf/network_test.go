@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"dalio/protocol"
+)
+
+// wire is a veth pair in a network namespace of its own: the coordinator's device
+// at one end, and a socket that sends and captures raw frames at the other.
+type wire struct {
+	coordinator, outside int
+	socket               int
+}
+
+// newWire makes a wire. The namespace belongs to the calling goroutine's thread
+// alone, has no name, and goes away with that thread when the test ends.
+func newWire(t *testing.T, mtu int) *wire {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("make a network namespace (needs root): %v", err)
+	}
+	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "outside"}
+	pair.Name, pair.MTU, pair.HardwareAddr = "coordinator", mtu, net.HardwareAddr(self.MAC[:])
+	if err := netlink.LinkAdd(pair); err != nil {
+		t.Fatalf("make a veth pair: %v", err)
+	}
+	w := &wire{coordinator: up(t, "coordinator"), outside: up(t, "outside")}
+
+	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
+	if err != nil {
+		t.Fatalf("open a packet socket: %v", err)
+	}
+	t.Cleanup(func() { unix.Close(socket) })
+	w.socket = socket
+	for _, err := range []error{
+		unix.Bind(socket, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IP), Ifindex: w.outside}),
+		unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}),
+		unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<22),
+	} {
+		if err != nil {
+			t.Fatalf("set up the packet socket: %v", err)
+		}
+	}
+	return w
+}
+
+func up(t *testing.T, name string) int {
+	t.Helper()
+	device, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkSetUp(device)
+	}
+	if err != nil {
+		t.Fatalf("bring %s up: %v", name, err)
+	}
+	return device.Attrs().Index
+}
+
+func htons(n uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
+}
+
+// join attaches the data plane to the coordinator's end, and to the other end
+// the program without which that receives nothing that is redirected.
+func (w *wire) join(t *testing.T, dp *DataPlane) {
+	t.Helper()
+	pass, err := AttachPass(w.outside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pass.Close() })
+	if err := dp.Attach(w.coordinator); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *wire) send(t *testing.T, frame []byte) {
+	t.Helper()
+	if _, err := unix.Write(w.socket, frame); err != nil {
+		t.Fatalf("send a frame: %v", err)
+	}
+}
+
+// receive returns the next frame that came from the coordinator.
+func (w *wire) receive(t *testing.T) []byte {
+	t.Helper()
+	buffer := make([]byte, 2048)
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		n, from, err := unix.Recvfrom(w.socket, buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("no frame came from the coordinator: %v", err)
+		}
+		if l, ok := from.(*unix.SockaddrLinklayer); ok && l.Pkttype != unix.PACKET_OUTGOING {
+			return buffer[:n]
+		}
+	}
+	t.Fatal("no frame came from the coordinator")
+	return nil
+}
+
+// receiveUntilAnswer returns what comes until the answer to a probe, which is
+// sent last and so comes last.
+func (w *wire) receiveUntilAnswer(t *testing.T) [][]byte {
+	t.Helper()
+	probe := protocol.Message{Type: protocol.WriteRequest, Op: protocol.OpPut, Session: 1 << 40, Request: 1, Key: []byte("probe")}
+	w.send(t, protocol.NewFrame(&probe, client(9), self))
+	var frames [][]byte
+	for {
+		frame := w.receive(t)
+		if m := mustDecode(t, frame); m.Type == protocol.WriteResponse && m.Status == protocol.StatusExpired {
+			return frames
+		}
+		frames = append(frames, frame)
+	}
+}
