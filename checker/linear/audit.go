@@ -63,13 +63,14 @@ func newAuditor(opt Options) *auditor {
 // each other's company are judged once more, alone.
 func (a *auditor) audit(ctx context.Context, registers []*register) []KeyReport {
 	reports := make([]KeyReport, len(registers))
+	crowded := make([]bool, len(registers))
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(a.opt.Workers, len(registers)) {
 		wg.Go(func() {
 			for i := range next {
-				reports[i] = a.key(ctx, registers[i])
-				a.notify(len(registers), reports[i].Verdict != Undecided)
+				reports[i], crowded[i] = a.key(ctx, registers[i])
+				a.notify(len(registers), !crowded[i])
 			}
 		})
 	}
@@ -79,13 +80,10 @@ func (a *auditor) audit(ctx context.Context, registers []*register) []KeyReport 
 	close(next)
 	wg.Wait()
 	for i := range reports {
-		if reports[i].Verdict != Undecided {
-			continue
+		if crowded[i] {
+			reports[i], _ = a.key(ctx, registers[i])
+			a.notify(len(registers), true)
 		}
-		if a.opt.Workers > 1 && ctx.Err() == nil {
-			reports[i] = a.key(ctx, registers[i])
-		}
-		a.notify(len(registers), true)
 	}
 	return reports
 }
@@ -100,8 +98,9 @@ func (a *auditor) notify(total int, done bool) {
 	a.opt.Notify(a.done, total)
 }
 
-// key judges one register.
-func (a *auditor) key(ctx context.Context, r *register) KeyReport {
+// key judges one register. The second result tells that it is undecided for
+// lack of memory that other keys held.
+func (a *auditor) key(ctx context.Context, r *register) (KeyReport, bool) {
 	j := &judge{mem: a.mem, values: len(r.values)}
 	report := KeyReport{Key: r.key, Operations: len(r.ops), Core: []Operation{}}
 	ops := r.telling()
@@ -126,7 +125,7 @@ func (a *auditor) key(ctx context.Context, r *register) KeyReport {
 		core, minimal := j.shrink(ctx, ops, proof)
 		report.Minimal = minimal
 		report.Core = r.export(core)
-		report.Why = "no order of these operations respects both the times and the values read"
+		r.explain(core, &report)
 	}
-	return report
+	return report, v == undecided && j.crowded
 }

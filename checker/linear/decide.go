@@ -6,8 +6,9 @@ import "context"
 
 // judge decides sub-histories of one key.
 type judge struct {
-	mem    *memory
-	values int
+	mem     *memory
+	values  int
+	crowded bool // a search ran out of memory while others held some of it
 }
 
 // decide judges operations that tell. Of an illegal history it may also return
@@ -20,7 +21,7 @@ func (j *judge) decide(ctx context.Context, ops []op) (verdict, []op) {
 	if proof := refute(ops); proof != nil {
 		return illegal, proof
 	}
-	return search(ctx, j.mem, ops, j.values), nil
+	return j.search(ctx, ops), nil
 }
 
 // dropUnread removes writes of unknown outcome whose value no read returned.

@@ -8,12 +8,14 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
 )
 
 // memory bounds what all searches of one audit may hold together.
 type memory struct {
-	mu    sync.Mutex
-	limit uint64 // live heap in bytes
+	mu       sync.Mutex
+	limit    uint64       // live heap in bytes
+	searches atomic.Int32 // going on
 }
 
 // newMemory allows budget bytes on top of what is live now. A GOMEMLIMIT in

@@ -158,7 +158,7 @@ func agree(t *testing.T, s shape, histories int) {
 		want := bruteForce(ops)
 		count[want]++
 		judged := tellingOf(ops)
-		if got := search(context.Background(), j.mem, judged, numbers); (got == legal) != want || got == undecided {
+		if got := j.search(context.Background(), judged); (got == legal) != want || got == undecided {
 			t.Fatalf("Porcupine says %v, the brute force %v, of %s", got, want, describe(ops))
 		}
 		if got, _ := j.decide(context.Background(), judged); (got == legal) != want || got == undecided {

@@ -2,7 +2,11 @@
 
 package linear
 
-import "dalio/traces"
+import (
+	"math"
+
+	"dalio/traces"
+)
 
 // The verdicts on a history or a key. Anything but Linearizable is a failure.
 const (
@@ -24,8 +28,45 @@ type KeyReport struct {
 	Verdict    string      `json:"verdict"`
 	Operations int         `json:"operations"` // all that were invoked
 	Core       []Operation `json:"core"`       // empty unless not linearizable
-	Why        string      `json:"why,omitempty"`
-	Minimal    bool        `json:"minimal,omitempty"` // the core was reduced to the end
+	// Why says in words what is wrong. It calls the core's operations by
+	// their Label.
+	Why     string `json:"why,omitempty"`
+	Minimal bool   `json:"minimal,omitempty"` // no operation can be left out of the core
+
+	// For showing a bad key to a person. Order is a longest legal order of
+	// some of the core's operations, and Stuck, as indices of the core, those
+	// of which one would have to come next. Both are empty for large cores.
+	Order []Step `json:"-"`
+	Stuck []int  `json:"-"`
+	// Periods are the times at which the key certainly held a value, if two
+	// such times contradict each other.
+	Periods []Period `json:"-"`
+	// Context is what else happened to the key around the core.
+	Context []Operation `json:"-"`
+}
+
+// Step is one operation of an order, and what the key holds after it.
+type Step struct {
+	Index int     // of the core
+	Value *string // nil when the key is absent
+}
+
+// Period is a time at which the key certainly held a value.
+type Period struct {
+	Value    *string // nil when the key was absent
+	From, To int64   // Always is the beginning of all time
+}
+
+// Always is the start of a period that has none.
+const Always = math.MinInt64
+
+// Label names the core's operation of an index: A, B, and so on.
+func Label(index int) string {
+	const letters = 26
+	if index < letters {
+		return string(rune('A' + index))
+	}
+	return Label(index/letters-1) + Label(index%letters)
 }
 
 // Operation is an invoke with its completion.
@@ -72,9 +113,7 @@ func (r *register) export(ops []op) []Operation {
 				e.F = traces.Delete
 			}
 		}
-		if o.value != absent {
-			e.Value = &r.values[o.value]
-		}
+		e.Value = r.exportValue(o.value)
 		e.Type = [...]string{succeeded: traces.OK, failed: traces.Fail, unknown: traces.Info}[o.outcome]
 		if o.outcome != unknown {
 			ret := o.ret

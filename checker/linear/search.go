@@ -14,34 +14,32 @@ const checkEvery = 1 << 12
 
 // search judges operations with Porcupine. It is undecided when the context
 // ends or the memory runs out first.
-func search(ctx context.Context, mem *memory, ops []op, values int) verdict {
-	states := boxed(values)
-	steps, stopped := 0, false
-	model := porcupine.Model{
-		Init: func() any { return states[absent] },
-		// Porcupine cannot be cancelled from outside and keeps every state it
-		// has seen. Once stopped, no step is possible, so that its search
-		// unwinds at once; what it then answers is not used.
-		Step: func(state, input, _ any) (bool, any) {
-			if steps++; steps%checkEvery == 0 && (ctx.Err() != nil || mem.exhausted()) {
-				stopped = true
-			}
-			o := input.(*op)
-			switch {
-			case stopped:
-				return false, nil
-			case o.write:
-				return true, states[o.value]
-			default:
-				return state.(int32) == o.value, state
-			}
-		},
-		Hash: func(state any) uint64 { return uint64(state.(int32)) * 0x9e3779b97f4a7c15 },
-	}
+func (j *judge) search(ctx context.Context, ops []op) verdict {
 	if ctx.Err() != nil {
 		return undecided
 	}
-	ok := porcupine.CheckOperations(model, operations(ops))
+	j.mem.searches.Add(1)
+	defer j.mem.searches.Add(-1)
+	m := model(j.values)
+	step := m.Step
+	steps, stopped := 0, false
+	// Porcupine cannot be cancelled from outside and keeps every state it has
+	// seen. Once stopped, no step is possible, so that its search unwinds at
+	// once; what it then answers is not used.
+	m.Step = func(state, input, output any) (bool, any) {
+		if steps++; !stopped && steps%checkEvery == 0 {
+			stopped = ctx.Err() != nil
+			if !stopped && j.mem.exhausted() {
+				stopped = true
+				j.crowded = j.mem.searches.Load() > 1
+			}
+		}
+		if stopped {
+			return false, nil
+		}
+		return step(state, input, output)
+	}
+	ok := porcupine.CheckOperations(m, operations(ops))
 	switch {
 	case stopped:
 		return undecided
@@ -49,6 +47,26 @@ func search(ctx context.Context, mem *memory, ops []op, values int) verdict {
 		return legal
 	default:
 		return illegal
+	}
+}
+
+// model returns Porcupine's model of a register. Its states are the numbers of
+// the values, boxed once so that a step allocates nothing.
+func model(values int) porcupine.Model {
+	states := make([]any, values)
+	for v := range states {
+		states[v] = int32(v)
+	}
+	return porcupine.Model{
+		Init: func() any { return states[absent] },
+		Step: func(state, input, _ any) (bool, any) {
+			o := input.(*op)
+			if o.write {
+				return true, states[o.value]
+			}
+			return state.(int32) == o.value, state
+		},
+		Hash: func(state any) uint64 { return uint64(state.(int32)) * 0x9e3779b97f4a7c15 },
 	}
 }
 
@@ -63,14 +81,4 @@ func operations(ops []op) []porcupine.Operation {
 		}
 	}
 	return out
-}
-
-// boxed returns each state as an interface value once, so that a step
-// allocates nothing.
-func boxed(values int) []any {
-	states := make([]any, values)
-	for v := range states {
-		states[v] = int32(v)
-	}
-	return states
 }

@@ -89,6 +89,24 @@ func decideZones(ops []op, values int) (verdict, []op) {
 	if proof := impossibleRead(ops, clusters); proof != nil {
 		return illegal, pick(ops, proof)
 	}
+	if c := findConflict(ops, clusters, rest); c != nil {
+		return illegal, pick(ops, c.indices())
+	}
+	if len(rest) > 0 {
+		return undecided, nil
+	}
+	return legal, nil
+}
+
+// conflict is a period, and what clashes with it: another cluster, or a lone
+// operation on a value that is written more than once.
+type conflict struct {
+	period, other *cluster
+	lone          int
+}
+
+// findConflict returns two clusters that clash, if any.
+func findConflict(ops []op, clusters []cluster, rest []int) *conflict {
 	periods := make([]*cluster, 0, len(clusters))
 	for i := range clusters {
 		if clusters[i].forward() {
@@ -98,25 +116,36 @@ func decideZones(ops []op, values int) (verdict, []op) {
 	sort.Slice(periods, func(i, j int) bool { return periods[i].f < periods[j].f })
 	for i := 1; i < len(periods); i++ {
 		if periods[i].f < periods[i-1].s {
-			return illegal, pick(ops, clash(periods[i-1], periods[i]))
+			return &conflict{periods[i-1], periods[i], none}
 		}
 	}
 	for i := range clusters {
 		if c := &clusters[i]; c.any && !c.forward() {
 			if p := around(periods, c.s, c.f); p != nil {
-				return illegal, pick(ops, clash(p, c))
+				return &conflict{p, c, none}
 			}
 		}
 	}
 	for _, i := range rest {
 		if p := around(periods, ops[i].call, ops[i].ret); p != nil {
-			return illegal, pick(ops, append(clash(p, p), i))
+			return &conflict{p, nil, i}
 		}
 	}
-	if len(rest) > 0 {
-		return undecided, nil
+	return nil
+}
+
+// indices returns the operations that bound the periods, and the writes.
+func (c *conflict) indices() []int {
+	all := []int{c.period.write, c.period.first, c.period.last, c.lone}
+	if c.other != nil {
+		all = append(all, c.other.write, c.other.first, c.other.last)
 	}
-	return legal, nil
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if all[0] == none {
+		all = all[1:]
+	}
+	return all
 }
 
 // around returns the period that holds both instants inside, if any. Periods
@@ -138,26 +167,13 @@ func impossibleRead(ops []op, clusters []cluster) []int {
 		case c.write == none:
 			return []int{i}
 		case c.any && before(&ops[i], &ops[c.write]):
-			return []int{c.write, i}
+			return []int{i, c.write}
 		}
 	}
 	return nil
 }
 
-// clash returns the operations that bound the periods of two clusters.
-func clash(a, b *cluster) []int {
-	var indices []int
-	for _, i := range []int{a.write, a.first, a.last, b.write, b.first, b.last} {
-		if i != none {
-			indices = append(indices, i)
-		}
-	}
-	slices.Sort(indices)
-	return slices.Compact(indices)
-}
-
 func pick(ops []op, indices []int) []op {
-	slices.Sort(indices)
 	picked := make([]op, len(indices))
 	for n, i := range indices {
 		picked[n] = ops[i]

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"runtime/debug"
 	"time"
 
 	"dalio/checker/linear"
@@ -66,6 +68,11 @@ func (a *audit) run(ctx context.Context, paths []string) error {
 			return err
 		}
 	}
+	if a.html != "" {
+		if err := writePages(a.html, histories); err != nil {
+			return err
+		}
+	}
 	if status := exitStatus(histories); status != exitLinearizable {
 		return errStatus(status)
 	}
@@ -76,10 +83,18 @@ func (a *audit) run(ctx context.Context, paths []string) error {
 func (a *audit) judge(ctx context.Context, path string) history {
 	progress := startProgress(a.stderr, path)
 	report, err := linear.CheckFile(ctx, path, linear.Options{
-		Format: a.format, Timeout: a.timeout, Notify: progress.notify,
+		Format: a.format, Timeout: a.timeout, Memory: memoryLimit(), Notify: progress.notify,
 	})
 	progress.stop()
 	return history{path: path, report: report, err: err}
+}
+
+// memoryLimit returns what GOMEMLIMIT allows, or zero if it is not set.
+func memoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit
+	}
+	return 0
 }
 
 // exitStatus returns the contracted exit status of all histories together.

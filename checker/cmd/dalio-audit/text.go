@@ -10,6 +10,9 @@ import (
 	"dalio/traces"
 )
 
+// maxLines is how many operations of a core are printed.
+const maxLines = 20
+
 // print says what a person needs to know about one history.
 func (a *audit) print(h history) {
 	if h.err != nil {
@@ -30,11 +33,18 @@ func (a *audit) print(h history) {
 	for _, k := range h.report.Keys {
 		switch k.Verdict {
 		case linear.NotLinearizable:
-			fmt.Fprintf(a.stdout, "  key %q is not linearizable: %s; %s of its %d suffice to show it:\n",
-				k.Key, k.Why, count(len(k.Core), "operation"), k.Operations)
-			for _, o := range k.Core {
-				fmt.Fprintf(a.stdout, "    %s\n", line(o))
+			fmt.Fprintf(a.stdout, "  key %q is not linearizable; of its %s, %d suffice to show it:\n",
+				k.Key, count(k.Operations, "operation"), len(k.Core))
+			for i, o := range k.Core[:min(len(k.Core), maxLines)] {
+				fmt.Fprintf(a.stdout, "    %s  %s\n", linear.Label(i), line(o))
 			}
+			if len(k.Core) > maxLines {
+				fmt.Fprintf(a.stdout, "    … and %d more\n", len(k.Core)-maxLines)
+			}
+			if !k.Minimal {
+				fmt.Fprintf(a.stdout, "    (the time ran out before fewer were tried)\n")
+			}
+			fmt.Fprintf(a.stdout, "    %s\n", k.Why)
 		case linear.Undecided:
 			fmt.Fprintf(a.stdout, "  key %q is undecided (%s): %s\n", k.Key, count(k.Operations, "operation"), k.Why)
 		}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linear
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"dalio/traces"
+)
+
+// exhausting returns a history that is illegal only because one absence more
+// was seen than there are deletes of unknown outcome: a search must try each
+// choice of deletes for each absence.
+func exhausting(t *testing.T, deletes int) *bytes.Buffer {
+	t.Helper()
+	var out bytes.Buffer
+	now := int64(0)
+	rec := traces.NewRecorderClock(&out, func() int64 { now++; return now })
+	for i := range deletes {
+		rec.Invoke(1+i, traces.Delete, "k", nil)
+		rec.Complete(1+i, traces.Info, nil)
+	}
+	for i := range deletes + 1 {
+		v := fmt.Sprint("v", i)
+		rec.Invoke(0, traces.Write, "k", &v)
+		rec.Complete(0, traces.OK, nil)
+		rec.Invoke(0, traces.Read, "k", nil)
+		rec.Complete(0, traces.OK, nil)
+	}
+	rec.Invoke(0, traces.Read, "other", nil)
+	rec.Complete(0, traces.OK, nil)
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &out
+}
+
+func judgeExhausting(t *testing.T, ctx context.Context, deletes int, opt Options) Report {
+	t.Helper()
+	start := time.Now()
+	report, err := Check(ctx, traces.NewReader(exhausting(t, deletes), "exhausting"), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("the judge took %v, far beyond its limits", took)
+	}
+	return report
+}
+
+func TestSearchDecidesWhatFits(t *testing.T) {
+	report := judgeExhausting(t, context.Background(), 8, Options{})
+	if report.Verdict != NotLinearizable || len(report.Keys[0].Core) == 0 {
+		t.Errorf("nine absences from eight deletes are %s", report.Verdict)
+	}
+}
+
+func TestTimeoutIsNeverAPass(t *testing.T) {
+	report := judgeExhausting(t, context.Background(), 60, Options{Timeout: 200 * time.Millisecond})
+	if report.Verdict != Undecided || report.Keys[0].Verdict != Undecided || report.Keys[0].Why == "" {
+		t.Errorf("after the timeout the verdict is %s: %+v", report.Verdict, report.Keys[0])
+	}
+	if len(report.Keys[0].Core) != 0 {
+		t.Errorf("an undecided key has the core %v", report.Keys[0].Core)
+	}
+}
+
+func TestMemoryLimitIsNeverAPass(t *testing.T) {
+	report := judgeExhausting(t, context.Background(), 60, Options{Memory: 8 << 20})
+	if report.Verdict != Undecided || report.Keys[1].Verdict != Linearizable {
+		t.Errorf("after the memory limit the verdicts are %+v", report.Keys)
+	}
+}
+
+func TestEndedContextIsNeverAPass(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	report := judgeExhausting(t, ctx, 1, Options{})
+	for _, k := range report.Keys {
+		if k.Verdict != Undecided {
+			t.Errorf("key %s is %s without time to judge it", k.Key, k.Verdict)
+		}
+	}
+}
+
+func TestNotifyCountsEveryKeyOnce(t *testing.T) {
+	calls := 0
+	report := judgeExhausting(t, context.Background(), 60, Options{
+		Timeout: 100 * time.Millisecond,
+		Notify: func(done, total int) {
+			if calls++; done != calls || total != 2 {
+				t.Errorf("call %d says %d of %d keys are done", calls, done, total)
+			}
+		},
+	})
+	if calls != len(report.Keys) {
+		t.Errorf("%d keys were announced, want %d", calls, len(report.Keys))
+	}
+}
+
+func TestCrowdedSearchesAreTriedAgain(t *testing.T) {
+	registers, err := load(traces.NewReader(exhausting(t, 60), "exhausting"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for others := range int32(2) {
+		mem := &memory{} // Whatever is live is too much.
+		mem.searches.Store(others)
+		j := &judge{mem: mem, values: len(registers[0].values)}
+		v, _ := j.decide(context.Background(), registers[0].telling())
+		if v != undecided || j.crowded != (others > 0) {
+			t.Errorf("out of memory beside %d other searches: verdict %v, crowded %v", others, v, j.crowded)
+		}
+	}
+}
