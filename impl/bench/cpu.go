@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrProcessors is returned when the process may not run on two processors.
+var ErrProcessors = errors.New("two processors are needed: one for the coordinator, one for what surrounds it")
+
+// Processors chooses two of those that the process may run on. The coordinator
+// gets the last, as devices interrupt the first.
+func Processors() (coordinator, surroundings int, err error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 0, 0, fmt.Errorf("find processors: %w", err)
+	}
+	var all []int
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			all = append(all, i)
+		}
+	}
+	if len(all) < 2 {
+		return 0, 0, ErrProcessors
+	}
+	return all[len(all)-1], all[0], nil
+}
+
+func pin(pid, cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(pid, &set); err != nil {
+		return fmt.Errorf("pin thread %d to processor %d: %w", pid, cpu, err)
+	}
+	return nil
+}
+
+// prefer gives a process the highest priority among ordinary ones. All that
+// takes part in a measurement has the same, so only others are held off.
+func prefer(pid int) error {
+	const highest = -20
+	if err := unix.Setpriority(unix.PRIO_PROCESS, pid, highest); err != nil {
+		return fmt.Errorf("give process %d priority: %w", pid, err)
+	}
+	return nil
+}
+
+// cpuTime returns the processor time that a process, or a kernel thread, has
+// used, to the nanosecond and up to this moment.
+func cpuTime(pid int) (time.Duration, error) {
+	// The kernel's number for the clock of a whole process: see clock_getcpuclockid(3).
+	const cpuClockSched = 2
+	var now unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|cpuClockSched), &now); err != nil {
+		return 0, fmt.Errorf("read processor time of process %d: %w", pid, err)
+	}
+	return time.Duration(now.Nano()), nil
+}
+
+// processorTime returns how long a processor has worked since the start of the
+// machine, in the kernel's ticks.
+func processorTime(cpu int) (time.Duration, error) {
+	const tick = 10 * time.Millisecond
+	file, err := os.Open("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read processor statistics: %w", err)
+	}
+	defer file.Close()
+	name := fmt.Sprintf("cpu%d ", cpu)
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), name) {
+			continue
+		}
+		var user, nice, system, idle, wait, irq, softirq, steal int64
+		_, err := fmt.Sscan(lines.Text()[len(name):], &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal)
+		if err != nil {
+			return 0, fmt.Errorf("read statistics of processor %d: %w", cpu, err)
+		}
+		return time.Duration(user+nice+system+irq+softirq+steal) * tick, nil
+	}
+	return 0, fmt.Errorf("read processor statistics: no processor %d", cpu)
+}

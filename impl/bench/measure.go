@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Workload is one kind of load.
+type Workload struct {
+	Name string
+	Work Work
+}
+
+// Workloads are those of the contracted ratios.
+func (s Settings) Workloads() []Workload {
+	return []Workload{
+		{"read", Work{Writes: 0}},
+		{fmt.Sprintf("write%d", s.Replicas), Work{Writes: 1000}},
+		{"mixed95", Work{Writes: 50}},
+	}
+}
+
+// echoWorkload is for an echo, which knows no reads and writes.
+var echoWorkload = Workload{"echo", Work{Echo: true}}
+
+// Timing says how long a sample takes.
+type Timing struct {
+	Warm   time.Duration
+	Window time.Duration
+}
+
+// Sample is one measurement of one contender.
+type Sample struct {
+	Round     int    `json:"round"`
+	Contender string `json:"contender"`
+	Workload  string `json:"workload"`
+	// CPU is the coordinator's processor time per operation, in nanoseconds.
+	CPU float64 `json:"cpu_ns_per_operation"`
+	// Rate is completed operations per second.
+	Rate float64 `json:"operations_per_second"`
+	// Packets is frames in and out of the coordinator's device per second.
+	Packets float64 `json:"packets_per_second"`
+	// Busy is the share of the window that the coordinator's processor worked for
+	// it, and Outside that of the surroundings.
+	Busy    float64 `json:"coordinator_busy"`
+	Outside float64 `json:"surroundings_busy"`
+	// Foreign is the share of the window that the coordinator's processor worked
+	// for others, by the kernel's statistics, which are accurate to a few hundredths.
+	Foreign float64 `json:"foreign_busy"`
+	// Operations were completed in the window.
+	Operations uint64 `json:"operations"`
+	// Hops is how many reads were forwarded again because of the gate.
+	Hops uint64 `json:"gated_reads_forwarded_again"`
+}
+
+// instant is the state of all counters at one moment.
+type instant struct {
+	at              time.Time
+	counts          Counts
+	inside, outside time.Duration
+	// processor is what the coordinator's processor worked, for whomever.
+	processor time.Duration
+}
+
+// Measure takes one sample at a site of its own.
+func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing) (sample Sample, err error) {
+	site, err := NewSite(s)
+	if err != nil {
+		return Sample{}, err
+	}
+	defer site.Close()
+	running, err := c.Start(site)
+	if err != nil {
+		return Sample{}, fmt.Errorf("start %s: %w", c.Name(), err)
+	}
+	defer func() { err = errors.Join(err, running.Close()) }()
+	thread, err := site.receiver(site.coordinatorName, s.CoordinatorCPU)
+	if err != nil {
+		return Sample{}, err
+	}
+	around, err := Surround(site, c.Versioned())
+	if err != nil {
+		return Sample{}, err
+	}
+	defer func() { err = errors.Join(err, around.Close()) }()
+
+	longest := t.Warm + t.Window + 10*time.Second
+	fill := Work{Writes: 1000, InTurn: true, Echo: w.Work.Echo}
+	if err := around.Start(fill, longest); err != nil {
+		return Sample{}, err
+	}
+	if err := around.awaitOperations(ctx, uint64(2*s.Keys)); err != nil {
+		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), w.Name, err)
+	}
+	if err := around.Change(w.Work, longest); err != nil {
+		return Sample{}, err
+	}
+	inside := append(running.Processes(), thread)
+	for _, pid := range append(inside, around.thread) {
+		if err := prefer(pid); err != nil {
+			return Sample{}, err
+		}
+	}
+	if err := sleep(ctx, t.Warm); err != nil {
+		return Sample{}, err
+	}
+	before, err := around.look(inside)
+	if err != nil {
+		return Sample{}, err
+	}
+	if err := sleep(ctx, t.Window); err != nil {
+		return Sample{}, err
+	}
+	after, err := around.look(inside)
+	if err != nil {
+		return Sample{}, err
+	}
+	if err := around.Stop(); err != nil {
+		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), w.Name, err)
+	}
+	return before.until(after, c.Name(), w.Name)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// awaitOperations waits until so many operations are complete.
+func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
+	const patience = 5 * time.Second
+	for deadline := time.Now().Add(patience); ; {
+		c, err := s.Counts()
+		if err != nil {
+			return err
+		}
+		if c.Operations() >= n {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d operations of %d after %v: %w", c.Operations(), n, patience, c.verdict(s.site.Settings.Lanes))
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// look reads all counters, those of the processor time of the processes given
+// next to those of the operations.
+func (s *Surroundings) look(inside []int) (instant, error) {
+	i := instant{at: time.Now()}
+	for _, pid := range inside {
+		used, err := cpuTime(pid)
+		if err != nil {
+			return i, err
+		}
+		i.inside += used
+	}
+	var err error
+	if i.counts, err = s.Counts(); err != nil {
+		return i, err
+	}
+	if i.outside, err = cpuTime(s.thread); err != nil {
+		return i, err
+	}
+	i.processor, err = processorTime(s.site.Settings.CoordinatorCPU)
+	return i, err
+}
+
+func (i instant) until(end instant, contender, workload string) (Sample, error) {
+	operations := end.counts.Operations() - i.counts.Operations()
+	if operations == 0 {
+		return Sample{}, fmt.Errorf("%s, %s: no operation completed", contender, workload)
+	}
+	took := end.at.Sub(i.at)
+	return Sample{
+		Contender: contender, Workload: workload, Operations: operations,
+		CPU:     float64(end.inside-i.inside) / float64(operations),
+		Rate:    float64(operations) / took.Seconds(),
+		Packets: float64(end.counts.In-i.counts.In+end.counts.Out-i.counts.Out) / took.Seconds(),
+		Busy:    float64(end.inside-i.inside) / float64(took),
+		Outside: float64(end.outside-i.outside) / float64(took),
+		Foreign: max(0, float64(end.processor-i.processor-(end.inside-i.inside))/float64(took)),
+		Hops:    end.counts.Hops - i.counts.Hops,
+	}, nil
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	"dalio/bpf"
+	"dalio/protocol"
+)
+
+// Process is a contender in user space: a program that serves a UDP socket. It
+// understands the flags of c/main.c and writes "ready" when it serves.
+type Process struct {
+	// Label is its Name.
+	Label string
+	Path  string
+	// Args come after the flags that say where to serve and for whom.
+	Args []string
+	// Echo means that it sends back what it gets, knows no flags but those of the
+	// socket, and is given no other work.
+	Echo bool
+}
+
+// Name implements Contender.
+func (p Process) Name() string { return p.Label }
+
+// Versioned implements Contender.
+func (p Process) Versioned() bool { return !p.Echo }
+
+// Start implements Contender.
+func (p Process) Start(site *Site) (Running, error) {
+	args := append(p.flags(site.Settings), p.Args...)
+	r := &runningProcess{}
+	err := site.Do(func() error {
+		var err error
+		// Without an XDP program a veth device has no thread to receive for it.
+		if r.pass, err = bpf.AttachPass(site.Coordinator); err != nil {
+			return err
+		}
+		r.command, err = startReady(p.Path, args)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Path, err), r.Close())
+	}
+	return r, nil
+}
+
+func (p Process) flags(s Settings) []string {
+	flags := []string{"--listen", hostPort(self()), "--cpu", strconv.Itoa(s.CoordinatorCPU)}
+	if p.Echo {
+		return flags
+	}
+	flags = append(flags, "--epoch", strconv.Itoa(epoch))
+	for _, m := range s.members() {
+		flags = append(flags, "--replica", fmt.Sprintf("%d,%s", m.ID, hostPort(m.Address)))
+	}
+	return flags
+}
+
+func hostPort(a protocol.Address) string {
+	return netip.AddrPortFrom(netip.AddrFrom4(a.IP), a.Port).String()
+}
+
+// startReady starts a program and waits until it says that it is ready. The
+// kernel kills it when the calling thread ends.
+func startReady(path string, args []string) (*exec.Cmd, error) {
+	command := exec.Command(path, args...)
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var complaint bytes.Buffer
+	command.Stderr = &complaint
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(out).ReadString('\n')
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		if text == "ready\n" {
+			return command, nil
+		}
+	case <-time.After(5 * time.Second):
+	}
+	_ = command.Process.Kill()
+	_ = command.Wait()
+	return nil, fmt.Errorf("it did not say that it is ready: %s", complaint.String())
+}
+
+type runningProcess struct {
+	pass    io.Closer
+	command *exec.Cmd
+}
+
+func (r *runningProcess) Processes() []int { return []int{r.command.Process.Pid} }
+
+func (r *runningProcess) Close() error {
+	var err error
+	if r.command != nil {
+		err = r.command.Process.Kill()
+		// It ends by a signal, which Wait takes for a failure.
+		_ = r.command.Wait()
+	}
+	if r.pass != nil {
+		err = errors.Join(err, r.pass.Close())
+	}
+	return err
+}

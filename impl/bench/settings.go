@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+
+	"dalio/protocol"
+)
+
+// Bounds of Settings, which the program of the surroundings has too.
+const (
+	maxLanes = 1024
+	maxKeys  = 4096
+	// maxSizes bounds key and value together by what the kernel always leaves
+	// free in front of a frame: an answer without a payload becomes a write.
+	maxSizes = 192
+	minKey   = 16
+
+	epoch     = 1
+	firstPort = 20000
+	// clientHosts is how many client addresses the lanes are spread over.
+	clientHosts = 16
+)
+
+// ErrSettings is returned for settings that can't work.
+var ErrSettings = errors.New("bad benchmark settings")
+
+// Settings say what load the surroundings make.
+type Settings struct {
+	// Replicas must all acknowledge writes, and all serve reads.
+	Replicas int `json:"replicas"`
+	// Lanes is the number of clients, each with one request open.
+	Lanes int `json:"lanes"`
+	// Keys is a power of two.
+	Keys int `json:"keys"`
+	// KeySize and ValueSize are in bytes.
+	KeySize   int `json:"key_size"`
+	ValueSize int `json:"value_size"`
+	// CoordinatorCPU is where the coordinator runs with all that receives for
+	// it, SurroundingsCPU is for everything else.
+	CoordinatorCPU  int `json:"coordinator_cpu"`
+	SurroundingsCPU int `json:"surroundings_cpu"`
+}
+
+// DefaultSettings returns the settings of the contracted ratios. 64 writes to
+// three replicas are 192 frames, and a veth ring holds 256.
+func DefaultSettings() Settings {
+	return Settings{Replicas: 3, Lanes: 64, Keys: 1024, KeySize: 16, ValueSize: 64, CoordinatorCPU: 1}
+}
+
+func (s Settings) validate() error {
+	switch {
+	case s.Replicas < 1 || s.Replicas > protocol.MaxMembers:
+		return fmt.Errorf("%w: %d replicas, want 1 to %d", ErrSettings, s.Replicas, protocol.MaxMembers)
+	case s.Lanes < 1 || s.Lanes > maxLanes:
+		return fmt.Errorf("%w: %d lanes, want 1 to %d", ErrSettings, s.Lanes, maxLanes)
+	case s.Keys < 1 || s.Keys > maxKeys || s.Keys&(s.Keys-1) != 0:
+		return fmt.Errorf("%w: %d keys, want a power of two up to %d", ErrSettings, s.Keys, maxKeys)
+	case s.KeySize < minKey || s.ValueSize < 1 || s.KeySize+s.ValueSize > maxSizes:
+		return fmt.Errorf("%w: keys of %d and values of %d bytes, want keys of %d or more, and %d together at most",
+			ErrSettings, s.KeySize, s.ValueSize, minKey, maxSizes)
+	case s.CoordinatorCPU == s.SurroundingsCPU:
+		return fmt.Errorf("%w: coordinator and surroundings share processor %d", ErrSettings, s.CoordinatorCPU)
+	}
+	return nil
+}
+
+// self is the coordinator's address, the same in every site: sites share no network.
+func self() protocol.Address {
+	return protocol.Address{IP: [4]byte{10, 78, 0, 1}, Port: protocol.Port, MAC: [6]byte{2, 0xda, 10, 78, 0, 1}}
+}
+
+// members are the replicas that the surroundings play.
+func (s Settings) members() []protocol.Member {
+	var members []protocol.Member
+	for i := range s.Replicas {
+		host := byte(11 + i)
+		members = append(members, protocol.Member{
+			ID: protocol.ReplicaID(1<<4 | i),
+			Address: protocol.Address{IP: [4]byte{10, 78, 0, host}, Port: protocol.Port,
+				MAC: [6]byte{2, 0xda, 10, 78, 0, host}},
+		})
+	}
+	return members
+}
+
+// client is the address of a lane.
+func client(lane int) protocol.Address {
+	host := byte(100 + lane%clientHosts)
+	return protocol.Address{IP: [4]byte{10, 78, 0, host}, Port: uint16(firstPort + lane),
+		MAC: [6]byte{2, 0xda, 10, 78, 0, host}}
+}
+
+// neighbors are the addresses that a coordinator's host must be able to reach.
+func (s Settings) neighbors() []protocol.Address {
+	var all []protocol.Address
+	for _, m := range s.members() {
+		all = append(all, m.Address)
+	}
+	for i := range min(clientHosts, s.Lanes) {
+		all = append(all, client(i))
+	}
+	return all
+}

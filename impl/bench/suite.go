@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Suite is a whole benchmark: every contender with every workload, in turn, as
+// often as there are rounds.
+type Suite struct {
+	Settings Settings
+	Timing   Timing
+	Rounds   int
+	// Limit bounds Dalio from above, Rivals do the same work by other means, the
+	// first of them "c", and Echo bounds that one.
+	Dalio, Limit Contender
+	Rivals       []Contender
+	Echo         Contender
+	// Progress is called before each sample, with the number of those done.
+	Progress func(done, all int, contender, workload string)
+}
+
+type job struct {
+	contender Contender
+	workload  Workload
+}
+
+// jobs are the samples of one round. Those that are compared are neighbors.
+func (s *Suite) jobs() []job {
+	var all []job
+	for _, w := range s.Settings.Workloads() {
+		for _, c := range append([]Contender{s.Dalio, s.Limit}, s.Rivals...) {
+			all = append(all, job{c, w})
+		}
+	}
+	if s.Echo != nil {
+		// Next to the reads, which it is compared with.
+		all = slices.Insert(all, len(s.Rivals)+2, job{s.Echo, echoWorkload})
+	}
+	return all
+}
+
+// Run takes all samples.
+func (s *Suite) Run(ctx context.Context) (*Report, error) {
+	start := time.Now()
+	r, err := newReport(s)
+	if err != nil {
+		return nil, err
+	}
+	jobs := s.jobs()
+	for round := range s.Rounds {
+		for i, j := range jobs {
+			if s.Progress != nil {
+				s.Progress(round*len(jobs)+i, s.Rounds*len(jobs), j.contender.Name(), j.workload.Name)
+			}
+			sample, err := s.measure(ctx, j, r)
+			if err != nil {
+				return nil, fmt.Errorf("round %d: %w", round+1, err)
+			}
+			sample.Round = round + 1
+			r.Measurements = append(r.Measurements, sample)
+		}
+	}
+	r.Took = time.Since(start).Seconds()
+	s.compare(r)
+	r.Machine.LoadAfter = loadAverage()
+	return r, nil
+}
+
+// measure tries again when lanes were lost: a burst can overflow a ring when the
+// processors have other work too. Wrong answers are never excused.
+func (s *Suite) measure(ctx context.Context, j job, r *Report) (Sample, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		sample, err := Measure(ctx, s.Settings, j.contender, j.workload, s.Timing)
+		if err == nil || try == tries || !errors.Is(err, ErrLanesLost) {
+			return sample, err
+		}
+		r.Repeated++
+	}
+}
+
+// Ratio is one figure of the report: how two contenders compare.
+type Ratio struct {
+	Key string
+	// Over and Under are the measurements divided.
+	Over, Under series
+	Meaning     string
+}
+
+// series is a measurement of one contender with one workload, over all rounds.
+type series struct {
+	contender, workload string
+	value               func(Sample) float64
+}
+
+func cpuOf(s Sample) float64     { return s.CPU }
+func rateOf(s Sample) float64    { return s.Rate }
+func packetsOf(s Sample) float64 { return s.Packets }
+
+// Ratios lists what the suite compares.
+func (s *Suite) Ratios() []Ratio {
+	var all []Ratio
+	dalio := s.Dalio.Name()
+	for _, w := range s.Settings.Workloads() {
+		for _, rival := range s.Rivals {
+			key := w.Name + ".vs_" + rival.Name()
+			all = append(all,
+				Ratio{key, series{rival.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
+					fmt.Sprintf("processor time per operation, %s over Dalio", rival.Name())},
+				Ratio{key + "_ops", series{dalio, w.Name, rateOf}, series{rival.Name(), w.Name, rateOf},
+					fmt.Sprintf("operations per second, Dalio over %s", rival.Name())})
+		}
+	}
+	for _, w := range s.Settings.Workloads() {
+		all = append(all, Ratio{w.Name + ".of_limit", series{s.Limit.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
+			"processor time per operation, stateless XDP over Dalio"})
+	}
+	if s.Echo != nil && len(s.Rivals) > 0 {
+		all = append(all, Ratio{"c.of_echo", series{s.Rivals[0].Name(), s.Settings.Workloads()[0].Name, packetsOf},
+			series{s.Echo.Name(), echoWorkload.Name, packetsOf},
+			"packets in and out per second, the C coordinator's (reads) over a bare echo's"})
+	}
+	return all
+}
+
+// compare fills in the ratios: each is the median of the ratios of the rounds.
+func (s *Suite) compare(r *Report) {
+	for _, ratio := range s.Ratios() {
+		over, under := r.values(ratio.Over), r.values(ratio.Under)
+		samples := make([]float64, min(len(over), len(under)))
+		for i := range samples {
+			samples[i] = over[i] / under[i]
+		}
+		r.Ratios[ratio.Key] = Median(samples)
+		r.Samples[ratio.Key] = samples
+		r.Intervals[ratio.Key] = MedianInterval(samples)
+		r.Meanings[ratio.Key] = ratio.Meaning
+	}
+}
+
+// values returns a series in the order of the rounds.
+func (r *Report) values(s series) []float64 {
+	var values []float64
+	for _, sample := range r.Measurements {
+		if sample.Contender == s.contender && sample.Workload == s.workload {
+			values = append(values, s.value(sample))
+		}
+	}
+	return values
+}

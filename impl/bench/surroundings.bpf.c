@@ -1,0 +1,405 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/*
+ * Everything around a coordinator under test, without user space: the program
+ * runs on the peer of the coordinator's device and plays the clients and the
+ * replicas. A lane is a client with one request open: its frame circulates, as
+ * the answer to one request is made the next request in place. An operation
+ * counts only when its answer is right: of the request that is open, complete,
+ * and of a version that linearizability allows there.
+ *
+ * All frames of the device are handled by one thread, so nothing is atomic.
+ */
+#include "frame.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MAX_LANES 1024
+#define MAX_KEYS 4096
+/* Key and value of one key. More would not fit the room in front of a frame. */
+#define MAX_PAYLOAD 1384
+
+/* Fixed when the program is loaded. */
+const volatile struct peer coordinator;
+const volatile struct peer replicas[MAX_MEMBERS];
+const volatile __u32 replica_count = 3;
+const volatile __u32 epoch = 1;
+const volatile __u32 lane_count = 64;
+/* The port of lane 0; the others follow. */
+const volatile __u32 first_port = 20000;
+/* A power of two. The index of a key is in the low bits of its hash. */
+const volatile __u32 key_count = 1024;
+const volatile __u32 key_len = 16;
+const volatile __u32 value_len = 64;
+/* Whether versions in answers are judged; a stateless forwarder gives none. */
+const volatile __u32 audited = 1;
+
+/* Written by user space while the program runs. */
+struct orders {
+	/* Frames are dropped after this time of the coarse monotonic clock. */
+	__u64 deadline;
+	/* Writes among 1,000 operations. */
+	__u32 writes;
+	/* Keys are taken in turn, not at random. */
+	__u32 in_turn;
+	/* Lanes end when their operation is complete. */
+	__u32 stop;
+	/* What comes back is what was sent: the peer is an echo. */
+	__u32 echo;
+};
+
+struct orders control;
+
+/* Why an answer was not counted. */
+enum fault {
+	FAULT_LANE,	/* to no lane of ours */
+	FAULT_STATUS,	/* not OK */
+	FAULT_REQUEST,	/* not of the lane's open request */
+	FAULT_SHAPE,	/* wrong key, digest or length */
+	FAULT_VERSION,	/* older than what was committed before the request */
+	FAULT_REPLICA,	/* a request to no replica of ours, or not in its form */
+	FAULT_TYPE,	/* a message that a coordinator doesn't send */
+	FAULT_FOREIGN,	/* not of Dalio */
+	FAULT_ROOM,	/* the kernel would not make room for a value */
+	FAULT_LATE,	/* after the deadline */
+	FAULT_COUNT,
+};
+
+struct tally {
+	__u64 reads;
+	__u64 writes;
+	__u64 opens;
+	__u64 echoes;
+	/* Lanes that ended after the stop. */
+	__u64 parked;
+	/* Frames received and sent. */
+	__u64 in;
+	__u64 out;
+	/* Reads that came back to a replica because of the gate. */
+	__u64 hops;
+	__u64 faults[FAULT_COUNT];
+	/* Reads served by each replica, and writes applied. */
+	__u64 served[MAX_MEMBERS];
+	__u64 applied[MAX_MEMBERS];
+};
+
+struct tally counts;
+
+struct lane {
+	struct address address;
+	__u32 key;
+	__u64 session;
+	__u64 request;
+	/* The newest version that was committed when the request was sent. */
+	__u64 floor;
+	__u64 completed;
+	/* The type of the answer that the lane waits for. */
+	__u32 awaits;
+	__u32 unused[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_LANES);
+	__type(key, __u32);
+	__type(value, struct lane);
+} lanes SEC(".maps");
+
+/* Every write of a key has the same value, so that digests need no computing. */
+struct key {
+	__u64 hash;
+	/* Of the key alone followed by its value. */
+	__u32 digest;
+	__u32 unused;
+	/* The newest version that a client knows to be committed. */
+	__u64 floor;
+	__u8 payload[MAX_PAYLOAD];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_KEYS);
+	__type(key, __u32);
+	__type(value, struct key);
+} keys SEC(".maps");
+
+/* What a replica holds of a key. */
+struct record {
+	__u64 seq;
+	__u64 writer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_KEYS * MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct record);
+} records SEC(".maps");
+
+/* Only the program's own thread draws from it. */
+__u64 random_state = 1;
+
+static __always_inline __u32 draw(void)
+{
+	random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return random_state >> 32;
+}
+
+static __always_inline int fault(enum fault f)
+{
+	counts.faults[f]++;
+	return XDP_DROP;
+}
+
+static __always_inline struct headers *frame_of(struct xdp_md *ctx)
+{
+	struct headers *h = (void *)(long)ctx->data;
+
+	if ((void *)h + FIXED_SIZE > (void *)(long)ctx->data_end)
+		return NULL;
+	return h;
+}
+
+/*
+ * Makes the frame `to` bytes long. It grows at its tail, or where the driver's
+ * buffer has no room there, at its head, where the headers move along.
+ */
+static __always_inline struct headers *resize(struct xdp_md *ctx, __u32 to)
+{
+	int grow = (int)to - (int)(ctx->data_end - ctx->data);
+	__u64 copy[(FIXED_SIZE + 7) / 8];
+
+	if (!grow || !bpf_xdp_adjust_tail(ctx, grow))
+		return frame_of(ctx);
+	if (bpf_xdp_load_bytes(ctx, 0, copy, FIXED_SIZE) || bpf_xdp_adjust_head(ctx, -grow) ||
+	    bpf_xdp_store_bytes(ctx, 0, copy, FIXED_SIZE))
+		return NULL;
+	return frame_of(ctx);
+}
+
+static __always_inline int send(struct headers *h, const volatile struct address *from,
+				__u32 payload)
+{
+	address_frame(h, from, &coordinator.address, payload);
+	counts.out++;
+	return XDP_TX;
+}
+
+/* Puts bytes of the key's payload, from one place to another, into the frame. */
+static __always_inline int fill(struct xdp_md *ctx, struct key *k, __u32 from, __u32 to)
+{
+	__u32 size = to - from;
+
+	if (from > 256 || !size || size > MAX_PAYLOAD - 256)
+		return -1;
+	return bpf_xdp_store_bytes(ctx, FIXED_SIZE + from, k->payload + from, size);
+}
+
+/* Makes the frame the lane's next request. */
+static __always_inline int issue(struct xdp_md *ctx, struct lane *l)
+{
+	__u32 index = control.in_turn ? l->key + lane_count : draw();
+	__u32 is_write = draw() % 1000 < control.writes;
+	__u32 payload = is_write ? key_len + value_len : key_len;
+	struct headers *h = resize(ctx, FIXED_SIZE + payload);
+	struct message *m;
+	struct key *k;
+
+	index &= key_count - 1;
+	k = bpf_map_lookup_elem(&keys, &index);
+	if (!h || !k)
+		return fault(FAULT_ROOM);
+	m = (void *)(h + 1);
+	l->key = index;
+	l->request++;
+	l->floor = k->floor;
+	l->awaits = is_write ? MESSAGE_WRITE_RESPONSE : MESSAGE_READ_RESPONSE;
+	*m = (struct message){
+		.magic = bpf_htons(MESSAGE_MAGIC),
+		.version = MESSAGE_VERSION,
+		.type = is_write ? MESSAGE_WRITE_REQUEST : MESSAGE_READ_REQUEST,
+		.op = is_write ? OP_PUT : OP_NONE,
+		.digest = is_write ? bpf_htonl(k->digest) : 0,
+		.session = bpf_cpu_to_be64(l->session),
+		.request = bpf_cpu_to_be64(l->request),
+		.key_hash = bpf_cpu_to_be64(k->hash),
+		.key_len = bpf_htons(key_len),
+		.value_len = is_write ? bpf_htons(value_len) : 0,
+	};
+	send(h, &l->address, payload);
+	if (fill(ctx, k, 0, payload))
+		return fault(FAULT_ROOM);
+	return XDP_TX;
+}
+
+/* Ends the lane's operation, which is complete, and begins the next. */
+static __always_inline int proceed(struct xdp_md *ctx, struct lane *l)
+{
+	l->completed++;
+	if (control.stop) {
+		counts.parked++;
+		l->awaits = 0;
+		return XDP_DROP;
+	}
+	return issue(ctx, l);
+}
+
+/* Judges whether the answer is the right one, and whole. */
+static __always_inline int judge(const struct headers *h, const struct message *m,
+				 const struct lane *l, struct key *k)
+{
+	__u64 seq = bpf_be64_to_cpu(m->seq);
+	__u32 payload = 0;
+
+	if (m->status != STATUS_OK)
+		return FAULT_STATUS;
+	if (m->type != l->awaits || m->request != bpf_cpu_to_be64(l->request) ||
+	    m->session != bpf_cpu_to_be64(l->session))
+		return FAULT_REQUEST;
+	if (m->type == MESSAGE_READ_RESPONSE) {
+		payload = key_len;
+		if (m->op == OP_PUT)
+			payload += value_len;
+		if (m->key_len != bpf_htons(key_len) || (m->op && m->digest != bpf_htonl(k->digest)))
+			return FAULT_SHAPE;
+	}
+	if (m->key_hash != bpf_cpu_to_be64(k->hash) || m->client.ip || m->epoch != bpf_htonl(epoch) ||
+	    bpf_ntohs(h->udp.len) != sizeof(struct udphdr) + sizeof(*m) + payload ||
+	    bpf_ntohs(h->ip.tot_len) != sizeof(struct iphdr) + bpf_ntohs(h->udp.len))
+		return FAULT_SHAPE;
+	if (!audited)
+		return -1;
+	/* A write is newer than all that was known before it; a read may be as old. */
+	if (seq < l->floor + (m->type == MESSAGE_WRITE_RESPONSE))
+		return FAULT_VERSION;
+	if (seq > k->floor)
+		k->floor = seq;
+	return -1;
+}
+
+/* A client's part. */
+static __always_inline int receive_answer(struct xdp_md *ctx, struct headers *h, struct message *m)
+{
+	__u32 number = bpf_ntohs(h->udp.dest) - first_port, index;
+	struct lane *l = bpf_map_lookup_elem(&lanes, &number);
+	struct key *k;
+	int f;
+
+	if (!l || number >= lane_count || h->ip.daddr != l->address.ip)
+		return fault(FAULT_LANE);
+	if (control.echo) {
+		counts.echoes++;
+		return proceed(ctx, l);
+	}
+	if (m->type == MESSAGE_OPEN_RESPONSE) {
+		if (m->status != STATUS_OK || l->awaits != MESSAGE_OPEN_RESPONSE)
+			return fault(FAULT_STATUS);
+		counts.opens++;
+		l->session = bpf_be64_to_cpu(m->session);
+		return proceed(ctx, l);
+	}
+	index = l->key & (key_count - 1);
+	k = bpf_map_lookup_elem(&keys, &index);
+	if (!k)
+		return fault(FAULT_LANE);
+	f = judge(h, m, l, k);
+	if (f >= 0)
+		return fault(f);
+	if (m->type == MESSAGE_WRITE_RESPONSE)
+		counts.writes++;
+	else
+		counts.reads++;
+	return proceed(ctx, l);
+}
+
+/* A replica's part: applies a write, or looks a key up, and answers. */
+static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct message *m)
+{
+	__u32 replica = bpf_ntohl(m->replica) % MAX_MEMBERS, at;
+	__u32 index = bpf_be64_to_cpu(m->key_hash) & (key_count - 1);
+	const volatile struct peer *self = &replicas[replica];
+	struct record *r;
+	struct key *k;
+	__u64 seq;
+
+	at = replica * MAX_KEYS + index;
+	r = bpf_map_lookup_elem(&records, &at);
+	k = bpf_map_lookup_elem(&keys, &index);
+	if (!r || !k)
+		return fault(FAULT_REPLICA);
+	if (self->id != bpf_ntohl(m->replica) || h->ip.daddr != self->address.ip ||
+	    h->udp.dest != self->address.port || m->epoch != bpf_htonl(epoch) ||
+	    m->key_hash != bpf_cpu_to_be64(k->hash) || m->key_len != bpf_htons(key_len))
+		return fault(FAULT_REPLICA);
+	if (m->type == MESSAGE_WRITE) {
+		if (m->digest != bpf_htonl(k->digest) || m->value_len != bpf_htons(value_len))
+			return fault(FAULT_REPLICA);
+		seq = bpf_be64_to_cpu(m->seq);
+		if (seq > r->seq) {
+			r->seq = seq;
+			r->writer = bpf_be64_to_cpu(m->writer);
+		}
+		counts.applied[replica]++;
+		m->type = MESSAGE_WRITE_ACK;
+		m->key_len = 0;
+		m->value_len = 0;
+		h = resize(ctx, FIXED_SIZE);
+		if (!h)
+			return fault(FAULT_ROOM);
+		return send(h, &self->address, 0);
+	}
+	counts.served[replica]++;
+	counts.hops += !!m->hops;
+	m->type = MESSAGE_READ_REPLY;
+	m->seq = bpf_cpu_to_be64(r->seq);
+	m->writer = bpf_cpu_to_be64(r->writer);
+	/* A forwarder without versions gets values all the same. */
+	if (!r->seq && audited)
+		return send(h, &self->address, key_len);
+	m->op = OP_PUT;
+	m->version_epoch = r->seq ? bpf_htonl(epoch) : 0;
+	m->digest = bpf_htonl(k->digest);
+	m->value_len = bpf_htons(value_len);
+	h = resize(ctx, FIXED_SIZE + key_len + value_len);
+	if (!h || fill(ctx, k, key_len, key_len + value_len))
+		return fault(FAULT_ROOM);
+	h = frame_of(ctx);
+	if (!h)
+		return fault(FAULT_ROOM);
+	return send(h, &self->address, key_len + value_len);
+}
+
+SEC("xdp")
+int surroundings(struct xdp_md *ctx)
+{
+	struct headers *h;
+	struct message *m;
+
+	/* What the peer keeps in front of a frame would add up from lap to lap. */
+	if (ctx->data != ctx->data_meta && bpf_xdp_adjust_meta(ctx, ctx->data - ctx->data_meta))
+		return fault(FAULT_ROOM);
+	h = frame_of(ctx);
+	if (!h)
+		return fault(FAULT_FOREIGN);
+	m = (void *)(h + 1);
+	if (h->eth.h_proto != bpf_htons(ETH_P_IP) || h->ip.saddr != coordinator.address.ip ||
+	    h->ip.protocol != IPPROTO_UDP || h->udp.source != coordinator.address.port ||
+	    m->magic != bpf_htons(MESSAGE_MAGIC))
+		return fault(FAULT_FOREIGN);
+	counts.in++;
+	if (bpf_ktime_get_coarse_ns() > control.deadline)
+		return fault(FAULT_LATE);
+	switch (m->type) {
+	case MESSAGE_READ:
+	case MESSAGE_WRITE:
+		return serve(ctx, h, m);
+	case MESSAGE_OPEN_RESPONSE:
+	case MESSAGE_READ_RESPONSE:
+	case MESSAGE_WRITE_RESPONSE:
+		return receive_answer(ctx, h, m);
+	}
+	if (control.echo)
+		return receive_answer(ctx, h, m);
+	return fault(FAULT_TYPE);
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"dalio/protocol"
+)
+
+// faultNames are in the order of enum fault.
+var faultNames = [...]string{"unknown lane", "status not OK", "not of the open request", "wrong key, digest or length",
+	"version older than one committed before", "bad request to a replica", "no message of a coordinator",
+	"not of Dalio", "no room for a value", "after the deadline"}
+
+var _ = surroundingsTally{}.Faults == [len(faultNames)]uint64{}
+
+// ErrLanesLost is returned when frames got lost: a lane whose frame is gone
+// makes no more load.
+var ErrLanesLost = errors.New("lanes lost")
+
+// ErrWrongAnswers is returned when the coordinator gave answers that do not count.
+var ErrWrongAnswers = errors.New("wrong answers")
+
+// Surroundings are the clients and replicas of a site, in the kernel.
+type Surroundings struct {
+	site    *Site
+	objects surroundingsObjects
+	link    io.Closer
+	orders  surroundingsOrders
+	// thread receives for the outside device.
+	thread int
+}
+
+// Surround puts clients and replicas around the site's coordinator. They are
+// silent until they are given work. audited says whether the versions in answers
+// are judged.
+func Surround(site *Site, audited bool) (*Surroundings, error) {
+	spec, err := loadSurroundings()
+	if err != nil {
+		return nil, err
+	}
+	if err := configureSurroundings(spec, site.Settings, audited); err != nil {
+		return nil, fmt.Errorf("configure the surroundings: %w", err)
+	}
+	s := &Surroundings{site: site}
+	if err := spec.LoadAndAssign(&s.objects, nil); err != nil {
+		return nil, fmt.Errorf("load the surroundings: %w", explain(err))
+	}
+	err = site.Do(func() error {
+		var err error
+		s.link, err = link.AttachXDP(link.XDPOptions{Program: s.objects.Surroundings, Interface: site.Outside,
+			Flags: link.XDPDriverMode})
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("attach the surroundings: %w", err), s.Close())
+	}
+	if s.thread, err = site.receiver(site.outsideName, site.Settings.SurroundingsCPU); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.furnish(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// explain adds what the verifier said.
+func explain(err error) error {
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		return fmt.Errorf("%w\n%+v", err, verifier)
+	}
+	return err
+}
+
+func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) error {
+	var replicas [protocol.MaxMembers]surroundingsPeer
+	for i, m := range s.members() {
+		replicas[i] = toPeer(m)
+	}
+	judged := uint32(0)
+	if audited {
+		judged = 1
+	}
+	for name, value := range map[string]any{
+		surroundingsVarCoordinator:  toPeer(protocol.Member{Address: self()}),
+		surroundingsVarReplicas:     replicas,
+		surroundingsVarReplicaCount: uint32(s.Replicas),
+		surroundingsVarEpoch:        uint32(epoch),
+		surroundingsVarLaneCount:    uint32(s.Lanes),
+		surroundingsVarFirstPort:    uint32(firstPort),
+		surroundingsVarKeyCount:     uint32(s.Keys),
+		surroundingsVarKeyLen:       uint32(s.KeySize),
+		surroundingsVarValueLen:     uint32(s.ValueSize),
+		surroundingsVarAudited:      judged,
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func toPeer(m protocol.Member) surroundingsPeer {
+	ne := binary.NativeEndian
+	p := surroundingsPeer{Id: uint32(m.ID)}
+	p.Address.Ip = ne.Uint32(m.Address.IP[:])
+	p.Address.Port = ne.Uint16(binary.BigEndian.AppendUint16(nil, m.Address.Port))
+	for i := range p.Address.Mac {
+		p.Address.Mac[i] = ne.Uint16(m.Address.MAC[2*i:])
+	}
+	return p
+}
+
+// furnish fills the tables of keys and lanes.
+func (s *Surroundings) furnish() error {
+	for i, key := range makeKeys(s.site.Settings.Keys, s.site.Settings.KeySize) {
+		value := makeValue(i, s.site.Settings.ValueSize)
+		entry := surroundingsKey{Hash: protocol.KeyHash(key), Digest: protocol.Digest(key, value)}
+		copy(entry.Payload[:], append(key, value...))
+		if err := s.objects.Keys.Put(uint32(i), &entry); err != nil {
+			return fmt.Errorf("enter key %d: %w", i, err)
+		}
+	}
+	for i := range s.site.Settings.Lanes {
+		lane := surroundingsLane{Key: uint32(i), Awaits: uint32(protocol.OpenResponse)}
+		lane.Address = toPeer(protocol.Member{Address: client(i)}).Address
+		if err := s.objects.Lanes.Put(uint32(i), &lane); err != nil {
+			return fmt.Errorf("enter lane %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// makeKeys makes keys such that the low bits of a key's hash are its index, so
+// that the program finds a key by its hash without a table.
+func makeKeys(count, size int) [][]byte {
+	keys := make([][]byte, count)
+	key := make([]byte, size)
+	copy(key, "key-")
+	for n, found := uint64(0), 0; found < count; n++ {
+		binary.BigEndian.PutUint64(key[size-8:], n)
+		if i := protocol.KeyHash(key) % uint64(count); keys[i] == nil {
+			keys[i] = append([]byte(nil), key...)
+			found++
+		}
+	}
+	return keys
+}
+
+func makeValue(key, size int) []byte {
+	value := make([]byte, size)
+	for i := range value {
+		value[i] = byte(key + i)
+	}
+	return value
+}
+
+// order changes what the program does from the next frame on.
+func (s *Surroundings) order(change func(*surroundingsOrders)) error {
+	change(&s.orders)
+	if err := s.objects.Control.Set(&s.orders); err != nil {
+		return fmt.Errorf("give orders to the surroundings: %w", err)
+	}
+	return nil
+}
+
+// Work says what the lanes do.
+type Work struct {
+	// Writes is the share of writes, in thousandths.
+	Writes int
+	// InTurn takes the keys in turn, to fill them all, and not at random.
+	InTurn bool
+	// Echo expects back what was sent.
+	Echo bool
+}
+
+// Start sends the first frame of each lane. All load ends after the time given,
+// whether or not anybody stops it.
+func (s *Surroundings) Start(w Work, longest time.Duration) error {
+	if err := s.Change(w, longest); err != nil {
+		return err
+	}
+	return s.site.Do(func() error { return s.seed(w.Echo) })
+}
+
+// Change gives the lanes other work.
+func (s *Surroundings) Change(w Work, longest time.Duration) error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now); err != nil {
+		return fmt.Errorf("read the clock: %w", err)
+	}
+	return s.order(func(o *surroundingsOrders) {
+		*o = surroundingsOrders{Deadline: uint64(now.Nano() + longest.Nanoseconds()), Writes: uint32(w.Writes)}
+		if w.InTurn {
+			o.InTurn = 1
+		}
+		if w.Echo {
+			o.Echo = 1
+		}
+	})
+}
+
+// seed sends each lane's first frame through a packet socket.
+func (s *Surroundings) seed(echo bool) error {
+	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open a packet socket: %w", err)
+	}
+	defer unix.Close(socket)
+	to := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
+	for i := range s.site.Settings.Lanes {
+		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow}
+		if echo {
+			// As long as the frames of a read are on average.
+			m.Type = protocol.ReadRequest
+			m.Key = make([]byte, s.site.Settings.KeySize)
+			m.Value = make([]byte, s.site.Settings.ValueSize/2)
+		}
+		if err := unix.Sendto(socket, protocol.NewFrame(&m, client(i), self()), 0, to); err != nil {
+			return fmt.Errorf("send the first frame of lane %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Stop ends each lane after its open request and waits for all. It returns
+// ErrLanesLost when some never end, and ErrWrongAnswers when answers came that
+// did not count.
+func (s *Surroundings) Stop() error {
+	if err := s.order(func(o *surroundingsOrders) { o.Stop = 1 }); err != nil {
+		return err
+	}
+	const patience = 2 * time.Second
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c, err := s.Counts()
+		if err != nil {
+			return err
+		}
+		lost := s.site.Settings.Lanes - int(c.Parked)
+		if lost == 0 || time.Now().After(deadline) {
+			return c.verdict(lost)
+		}
+	}
+}
+
+func (c *Counts) verdict(lost int) error {
+	if faults := c.FaultsByName(); len(faults) > 0 {
+		return fmt.Errorf("%w: %v (%d lanes did not end)", ErrWrongAnswers, faults, lost)
+	}
+	if lost != 0 {
+		return fmt.Errorf("%w: %d never ended", ErrLanesLost, lost)
+	}
+	return nil
+}
+
+// Counts is what the surroundings have counted since they were set up.
+type Counts surroundingsTally
+
+// Operations is the number of operations whose right answer came back.
+func (c *Counts) Operations() uint64 { return c.Reads + c.Writes + c.Echoes }
+
+// FaultsByName returns the causes for which frames were not counted.
+func (c *Counts) FaultsByName() map[string]uint64 {
+	faults := map[string]uint64{}
+	for i, n := range c.Faults {
+		if n > 0 {
+			faults[faultNames[i]] = n
+		}
+	}
+	return faults
+}
+
+// Counts reads the counters.
+func (s *Surroundings) Counts() (Counts, error) {
+	var c surroundingsTally
+	if err := s.objects.Counts.Get(&c); err != nil {
+		return Counts{}, fmt.Errorf("read the counters of the surroundings: %w", err)
+	}
+	return Counts(c), nil
+}
+
+// Close ends all load at once.
+func (s *Surroundings) Close() error {
+	var err error
+	if s.link != nil {
+		err = s.link.Close()
+	}
+	return errors.Join(err, s.objects.Close())
+}

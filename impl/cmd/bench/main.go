@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures what a coordinator costs: Dalio's XDP program, the same
+// coordination over plain sockets in C, a stateless XDP program that bounds the
+// one, and a bare echo that bounds the other. It writes report.json and prints
+// tables.
+//
+// Exit status: 0 measured, 1 it could not be measured, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/term"
+
+	"dalio/impl/bench"
+)
+
+const (
+	exitMeasured = iota
+	exitFailed
+	exitUsage
+)
+
+// config is the command line.
+type config struct {
+	dir      string
+	object   string
+	rounds   int
+	timing   bench.Timing
+	settings bench.Settings
+}
+
+func parse(args []string) (config, error) {
+	c := config{settings: bench.DefaultSettings()}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&c.dir, "dir", "build/bench", "where the results go")
+	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
+	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once")
+	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
+	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
+	f.IntVar(&c.settings.Replicas, "replicas", c.settings.Replicas, "replicas, 1 to 16")
+	f.IntVar(&c.settings.Lanes, "lanes", c.settings.Lanes, "clients, each with one request open")
+	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys, a power of two")
+	f.IntVar(&c.settings.KeySize, "key-size", c.settings.KeySize, "bytes of a key")
+	f.IntVar(&c.settings.ValueSize, "value-size", c.settings.ValueSize, "bytes of a value")
+	if err := f.Parse(args); err != nil {
+		return c, err
+	}
+	if f.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
+	}
+	if c.rounds < 1 {
+		return c, errors.New("at least one round is needed")
+	}
+	return c, nil
+}
+
+func main() {
+	c, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(exitMeasured)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(exitUsage)
+	}
+	// The first signal ends the benchmark in good order; a second one ends it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err = run(ctx, c)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; everything that was set up has been removed")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(exitFailed)
+	}
+}
+
+func run(ctx context.Context, c config) error {
+	if os.Geteuid() != 0 {
+		return errors.New("root is needed, for network namespaces, XDP programs and the priority of processes")
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return fmt.Errorf("allow BPF maps: %w", err)
+	}
+	var err error
+	if c.settings.CoordinatorCPU, c.settings.SurroundingsCPU, err = bench.Processors(); err != nil {
+		return err
+	}
+	programs, err := bench.BuildPrograms(ctx, filepath.Join(c.dir, "bin"))
+	if err != nil {
+		return err
+	}
+	suite := &bench.Suite{
+		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
+		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
+		Rivals:   []bench.Contender{bench.Process{Label: "c", Path: programs.Coordinator}},
+		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
+		Progress: progress(),
+	}
+	fmt.Printf("dalio bench: coordinator on processor %d, %d clients and %d replicas in the kernel on processor %d\n",
+		c.settings.CoordinatorCPU, c.settings.Lanes, c.settings.Replicas, c.settings.SurroundingsCPU)
+	report, err := suite.Run(ctx)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.dir, "report.json")
+	if err := report.Write(path); err != nil {
+		return err
+	}
+	if err := report.Print(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Printf("\n%s has every sample; it took %.0f s\n", path, report.Took)
+	return nil
+}
+
+// progress returns what says how far it is: each sample on a terminal, each
+// tenth of the whole elsewhere.
+func progress() func(done, all int, contender, workload string) {
+	terminal := term.IsTerminal(int(os.Stdout.Fd()))
+	last := -1
+	return func(done, all int, contender, workload string) {
+		switch tenth := done * 10 / all; {
+		case terminal:
+			fmt.Printf("\r%d of %d samples: %-10s %-10s", done, all, workload, contender)
+		case tenth != last:
+			fmt.Printf("%d of %d samples\n", done, all)
+			last = tenth
+		}
+	}
+}
