@@ -243,9 +243,11 @@ func TestLoneFrameIsNotReordered(t *testing.T) {
 }
 
 // TestDelaysAreKept compares every frame's time on the way with its due time.
+// None may be early; a busy machine makes some late.
 func TestDelaysAreKept(t *testing.T) {
 	const frames = 60
-	const late = 20 * time.Millisecond // A busy machine wakes the delayer late.
+	const tolerance = 10 * time.Millisecond
+	late := 0
 	p := newPair(t, 6)
 	faults := Faults{Delay: 0.5, DelayMin: 3 * time.Millisecond, DelayMax: 12 * time.Millisecond}
 	setFaults(t, p.b, ToNode, faults)
@@ -263,9 +265,16 @@ func TestDelaysAreKept(t *testing.T) {
 		if _, err := p.fromB.Read(message[:]); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(begin); took < fate.hold || took > fate.hold+late {
+		took := time.Since(begin)
+		if took < fate.hold {
 			t.Errorf("frame %d took %v, was to be held for %v", number, took, fate.hold)
 		}
+		if took > fate.hold+tolerance {
+			late++
+		}
+	}
+	if late > frames/2 {
+		t.Errorf("%d of %d frames were late by more than %v", late, frames, tolerance)
 	}
 	if c := counters(t, p.b, ToNode); c.Delayed != want.Delayed || want.Delayed == 0 {
 		t.Errorf("counters %+v, want %d delayed", c, want.Delayed)
