@@ -64,6 +64,9 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.workload.Keys, "keys", 1000, "keys that are read and written")
 	f.Float64Var(&c.workload.Skew, "zipf", 0.99, "exponent of Zipf's law by which they are chosen")
 	f.Float64Var(&c.workload.Writes, "writes", 0.3, "share of writes")
+	f.IntVar(&c.workload.DeleteKeys, "delete-keys", 64, "further keys, which are deleted too")
+	f.Float64Var(&c.workload.Deletes, "deletes", 0.05, "share of operations on those")
+	f.IntVar(&c.workload.ValueSize, "value-size", 64, "bytes of a value, at most 1000; more than given if needed to make it unique")
 	f.Uint64Var(&c.workload.Seed, "seed", 1, "for the choices of clients and network")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -72,7 +75,9 @@ func parse(args []string) (config, error) {
 		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	c.faults.DelayMin, c.faults.DelayMax = 200*time.Microsecond, 5*time.Millisecond
-	c.workload.DeleteKeys, c.workload.Deletes, c.workload.ValueSize = 64, 0.05, 64
+	if c.workload.ValueSize < 0 || c.workload.ValueSize > 1000 {
+		return c, fmt.Errorf("-value-size %d is not between 0 and 1000", c.workload.ValueSize)
+	}
 	if c.executable == "" {
 		self, err := os.Executable()
 		if err != nil {
