@@ -99,7 +99,14 @@ func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 	if err := spec.LoadAndAssign(&entries, nil); err != nil {
 		t.Fatal(explainLoad(err))
 	}
-	t.Cleanup(func() { entries.Close() })
+	t.Cleanup(func() {
+		for name, program := range map[string]*ebpf.Program{"clone_entry": entries.CloneEntry, "clone_astray": entries.CloneAstray} {
+			if stats, err := program.Stats(); err == nil {
+				runs[name] += stats.RunCount
+			}
+		}
+		entries.Close()
+	})
 
 	model := shard(3)
 	session := protocol.MintSessionID(1, 1, benchSlot)

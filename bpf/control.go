@@ -19,8 +19,15 @@ var ErrMembers = errors.New("bad members")
 // has left what it was executing, BPF programs included.
 const membarrierGlobal = 1
 
+// ErrEpoch is returned for epoch 0, which is none.
+var ErrEpoch = errors.New("bad epoch: 0 is none")
+
 // SetEpoch sets the epoch that goes into versions and that replicas must name.
+// It returns ErrEpoch for 0.
 func (d *DataPlane) SetEpoch(e protocol.Epoch) error {
+	if e == 0 {
+		return ErrEpoch
+	}
 	return d.publish(func(m *membership) error {
 		m.Epoch = uint32(e)
 		return nil

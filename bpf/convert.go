@@ -44,6 +44,9 @@ var (
 	_ = counterSet{}.Activities == [len(activityNames)]uint64{}
 )
 
+// embedded returns the object that is shipped.
+func embedded() (*ebpf.CollectionSpec, error) { return loadCoordinator() }
+
 // configure sets the constants that the program is loaded with.
 func configure(spec *ebpf.CollectionSpec, o Options) error {
 	spec.Maps[sessionsMap].MaxEntries = o.MaxSessions

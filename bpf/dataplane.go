@@ -52,7 +52,7 @@ func Load(o Options) (*DataPlane, error) {
 
 func readObject(path string) (*ebpf.CollectionSpec, error) {
 	if path == "" {
-		return loadCoordinator()
+		return embedded()
 	}
 	spec, err := ebpf.LoadCollectionSpec(path)
 	if err != nil {

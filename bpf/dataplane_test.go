@@ -4,6 +4,7 @@ package bpf
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
@@ -47,6 +48,9 @@ func TestMembers(t *testing.T) {
 		if !errors.Is(err, ErrMembers) {
 			t.Errorf("%s: got %v, want %v", what, err, ErrMembers)
 		}
+	}
+	if err := dp.SetEpoch(0); !errors.Is(err, ErrEpoch) {
+		t.Errorf("epoch 0: got %v, want %v", err, ErrEpoch)
 	}
 	for _, err := range []error{dp.SetEpoch(3), dp.SetMembers(replica(0), replica(1)), dp.SetServing(2), dp.Tick()} {
 		if err != nil {
@@ -172,6 +176,25 @@ func loadAsNobody(t *testing.T, capabilities ...uintptr) string {
 		t.Fatalf("run the test binary as nobody: %v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// TestExplanations gives errors that this kernel does not have at hand a cause.
+func TestExplanations(t *testing.T) {
+	for _, c := range []struct{ got, want error }{
+		{explainLoad(fmt.Errorf("create map: %w", unix.EINVAL)), ErrKernel},
+		{explainLoad(fmt.Errorf("create map: %w", ebpf.ErrNotSupported)), ErrKernel},
+		{explainLoad(fmt.Errorf("load program: %w", unix.EPERM)), ErrPermission},
+		{explainAttach(fmt.Errorf("create link: %w", unix.EPERM)), ErrPermission},
+		{explainAttach(fmt.Errorf("create link: %w", unix.EEXIST)), ErrDeviceBusy},
+	} {
+		if !errors.Is(c.got, c.want) || strings.Contains(c.got.Error(), "\n") {
+			t.Errorf("got %q, want %q in one line", c.got, c.want)
+		}
+	}
+	refused := &ebpf.VerifierError{Cause: unix.EACCES, Log: []string{"0: R1=ctx()", "1: invalid access"}}
+	if got := explainLoad(refused).Error(); !strings.Contains(got, "verifier") || !strings.Contains(got, "R1=ctx()") {
+		t.Errorf("the verifier's log is missing from %q", got)
+	}
 }
 
 func TestPermission(t *testing.T) {

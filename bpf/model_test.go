@@ -160,7 +160,9 @@ func compare(dp *DataPlane, model *protocol.Coordinator, frame []byte, got proto
 			return fmt.Sprintf("slot %d differs:\nbytecode %+v\nmodel    %+v", slot, state.Sessions[slot], model.Sessions[slot])
 		}
 	}
-	if !reflect.DeepEqual(state, model) {
+	rest := *model
+	rest.Sessions, state.Sessions = nil, nil
+	if !reflect.DeepEqual(state, &rest) {
 		return fmt.Sprintf("the states differ:\nbytecode %+v\nmodel    %+v", state, model)
 	}
 	return ""

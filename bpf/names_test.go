@@ -21,7 +21,7 @@ import (
 // object, without their prefix and in the spelling of package protocol.
 func enumerators(t *testing.T, name, prefix string) map[string]uint64 {
 	t.Helper()
-	spec, err := loadCoordinator()
+	spec, err := embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
