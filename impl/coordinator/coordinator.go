@@ -5,13 +5,10 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"dalio/bpf"
 	"dalio/protocol"
@@ -32,7 +29,7 @@ type dataPlane interface {
 // Coordinator is a coordinator that serves: its data plane is attached.
 type Coordinator struct {
 	options Options
-	device  device
+	device  *device
 	plane   dataPlane
 	prober  *prober
 	status  *statusServer // nil without a status socket
@@ -135,8 +132,8 @@ func (c *Coordinator) tick(now time.Time) error {
 	if err := c.plane.Tick(); err != nil {
 		return err
 	}
-	if _, err := netlink.LinkByIndex(c.device.index); err != nil {
-		return fmt.Errorf("device %s is gone, and the data plane with it: %w", c.device.name, err)
+	if err := c.device.present(); err != nil {
+		return err
 	}
 	c.prober.sendAll()
 	if err := c.followNeighbours(); err != nil {
@@ -232,5 +229,6 @@ func (c *Coordinator) shutdown() error {
 	if c.plane != nil {
 		problems = append(problems, c.plane.Close())
 	}
+	c.device.close()
 	return errors.Join(problems...)
 }

@@ -28,39 +28,65 @@ type device struct {
 	name  string
 	index int
 	mac   [6]byte
+	// kernel speaks with the network namespace in which the device was opened,
+	// whatever the thread.
+	kernel *netlink.Handle
 }
 
-// openDevice returns the device, which must have the address.
-func openDevice(name string, addr netip.Addr) (device, error) {
-	link, err := netlink.LinkByName(name)
+// openDevice returns the device, which must have the address, and be closed.
+func openDevice(name string, addr netip.Addr) (*device, error) {
+	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		return device{}, fmt.Errorf("%w: device %s: %w; ip link lists the devices of this network namespace", ErrConfiguration, name, err)
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	d := device{name: name, index: link.Attrs().Index}
-	if copy(d.mac[:], link.Attrs().HardwareAddr) != len(d.mac) {
-		return device{}, fmt.Errorf("%w: device %s is not an Ethernet device", ErrConfiguration, name)
+	d := &device{name: name, kernel: kernel}
+	if err := d.find(addr); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *device) find(addr netip.Addr) error {
+	link, err := d.kernel.LinkByName(d.name)
+	if err != nil {
+		return fmt.Errorf("%w: device %s: %w; ip link lists the devices of this network namespace", ErrConfiguration, d.name, err)
+	}
+	d.index = link.Attrs().Index
+	if copy(d.mac[:], link.Attrs().HardwareAddr) != len(d.mac) || d.mac == [6]byte{} {
+		return fmt.Errorf("%w: device %s is not an Ethernet device", ErrConfiguration, d.name)
 	}
 	if link.Attrs().Flags&net.FlagUp == 0 {
-		return device{}, fmt.Errorf("%w: device %s is down: ip link set %s up", ErrConfiguration, name, name)
+		return fmt.Errorf("%w: device %s is down: ip link set %s up", ErrConfiguration, d.name, d.name)
 	}
 	if link.Attrs().MTU < 1500 {
-		return device{}, fmt.Errorf("%w: device %s has an MTU of %d, and the largest messages need 1500", ErrConfiguration, name, link.Attrs().MTU)
+		return fmt.Errorf("%w: device %s has an MTU of %d, and the largest messages need 1500", ErrConfiguration, d.name, link.Attrs().MTU)
 	}
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addrs, err := d.kernel.AddrList(link, netlink.FAMILY_V4)
 	if err != nil {
-		return device{}, fmt.Errorf("list addresses of device %s: %w", name, err)
+		return fmt.Errorf("list addresses of device %s: %w", d.name, err)
 	}
 	for _, a := range addrs {
 		if a.IP.Equal(addr.AsSlice()) {
-			return d, nil
+			return nil
 		}
 	}
-	return device{}, fmt.Errorf("%w: device %s does not have the address %v", ErrConfiguration, name, addr)
+	return fmt.Errorf("%w: device %s does not have the address %v", ErrConfiguration, d.name, addr)
+}
+
+func (d *device) close() { d.kernel.Close() }
+
+// present returns an error if the device is gone.
+func (d *device) present() error {
+	if _, err := d.kernel.LinkByIndex(d.index); err != nil {
+		return fmt.Errorf("device %s is gone, and the data plane with it: %w", d.name, err)
+	}
+	return nil
 }
 
 // nextHop returns the neighbour through which an address is reached.
-func (d device) nextHop(to netip.Addr) (netip.Addr, error) {
-	routes, err := netlink.RouteGet(to.AsSlice())
+func (d *device) nextHop(to netip.Addr) (netip.Addr, error) {
+	routes, err := d.kernel.RouteGet(to.AsSlice())
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("%w: no route to %v: %w", ErrConfiguration, to, err)
 	}
@@ -81,8 +107,8 @@ func (d device) nextHop(to netip.Addr) (netip.Addr, error) {
 }
 
 // neighbours returns the device's neighbour table.
-func (d device) neighbours() (map[netip.Addr][6]byte, error) {
-	entries, err := netlink.NeighList(d.index, netlink.FAMILY_V4)
+func (d *device) neighbours() (map[netip.Addr][6]byte, error) {
+	entries, err := d.kernel.NeighList(d.index, netlink.FAMILY_V4)
 	if err != nil {
 		return nil, fmt.Errorf("read neighbour table of device %s: %w", d.name, err)
 	}
@@ -98,7 +124,7 @@ func (d device) neighbours() (map[netip.Addr][6]byte, error) {
 
 // resolve finds out where frames for the replicas go, and returns them as
 // members. Nudge sends a replica something, which makes the kernel look for it.
-func (d device) resolve(ctx context.Context, replicas []Replica, nudge func(Replica)) ([]protocol.Member, error) {
+func (d *device) resolve(ctx context.Context, replicas []Replica, nudge func(Replica)) ([]protocol.Member, error) {
 	hops := make([]netip.Addr, len(replicas))
 	for i, r := range replicas {
 		var err error

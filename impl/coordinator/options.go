@@ -112,7 +112,7 @@ func usable(a netip.AddrPort) bool {
 
 // explain marks the data plane's errors that a user can do something about.
 func explain(err error) error {
-	for _, cause := range []error{bpf.ErrPermission, bpf.ErrKernel, bpf.ErrNoNativeXDP, bpf.ErrDeviceBusy,
+	for _, cause := range []error{bpf.ErrPermission, bpf.ErrKernel, bpf.ErrNoDevice, bpf.ErrNoNativeXDP, bpf.ErrDeviceBusy,
 		bpf.ErrMTU, bpf.ErrOptions, bpf.ErrMembers} {
 		if errors.Is(err, cause) {
 			return fmt.Errorf("%w: %w", ErrConfiguration, err)

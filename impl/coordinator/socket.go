@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -22,24 +24,28 @@ const statusTimeout = 5 * time.Second
 
 // statusServer answers GET /status on a unix socket with a Status in JSON.
 type statusServer struct {
+	path   string
 	server *http.Server
 	done   chan struct{}
 }
 
 func serveStatus(path string, status func() (*Status, error)) (*statusServer, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("%w: status socket %s: the path has %d bytes, and the kernel takes %d; use a shorter one",
-			ErrConfiguration, path, len(path), maxSocketPath)
-	}
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("unix", path)
+	address, done, err := socketAddress(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: status socket: %w", ErrConfiguration, err)
 	}
+	defer done()
+	if err := removeStale(path, address); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: status socket: %w", ErrConfiguration, err)
+	}
+	// The listener would remove its address, which may be good for this moment only.
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("status socket: %w", err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("status socket: %w", err), listener.Close(), os.Remove(path))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
@@ -51,7 +57,7 @@ func serveStatus(path string, status func() (*Status, error)) (*statusServer, er
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s) // Who asked has gone away: nobody to tell.
 	})
-	s := &statusServer{done: make(chan struct{}),
+	s := &statusServer{path: path, done: make(chan struct{}),
 		server: &http.Server{Handler: mux, ReadTimeout: statusTimeout, WriteTimeout: statusTimeout}}
 	go func() {
 		defer close(s.done)
@@ -61,7 +67,7 @@ func serveStatus(path string, status func() (*Status, error)) (*statusServer, er
 }
 
 // removeStale removes the socket of a coordinator that was killed.
-func removeStale(path string) error {
+func removeStale(path, address string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil // Listening will say what is wrong, if anything is.
@@ -69,7 +75,7 @@ func removeStale(path string) error {
 	if info.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("%w: status socket %s: there is a file that is no socket", ErrConfiguration, path)
 	}
-	if conn, err := net.Dial("unix", path); err == nil {
+	if conn, err := net.Dial("unix", address); err == nil {
 		conn.Close()
 		return fmt.Errorf("%w: status socket %s: another coordinator serves it", ErrConfiguration, path)
 	}
@@ -82,15 +88,37 @@ func removeStale(path string) error {
 func (s *statusServer) close() error {
 	err := s.server.Close()
 	<-s.done
+	if removeErr := os.Remove(s.path); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("remove the status socket: %w", removeErr))
+	}
 	return err
+}
+
+// socketAddress returns an address for a socket at a path of any length: a long
+// one is shortened by way of a descriptor of its folder, until done is called.
+func socketAddress(path string) (address string, done func(), err error) {
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return "", nil, err
+	}
+	address = fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path))
+	return address, func() { folder.Close() }, nil
 }
 
 // FetchStatus asks a coordinator's status socket.
 func FetchStatus(ctx context.Context, path string) (*Status, error) {
 	transport := &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			address, done, err := socketAddress(path)
+			if err != nil {
+				return nil, err
+			}
+			defer done()
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
+			return d.DialContext(ctx, "unix", address)
 		}}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()

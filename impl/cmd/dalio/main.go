@@ -86,6 +86,6 @@ func newRoot() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(newPut(), newGet(), newDelete(), newStatus(), newCoordinator(), newReplica())
+	root.AddCommand(newUp(), newPut(), newGet(), newDelete(), newStatus(), newCoordinator(), newReplica(), newDoctor())
 	return root
 }

@@ -14,8 +14,13 @@ import (
 	"dalio/protocol"
 )
 
-// defaultTimeout bounds commands that wait for the shard.
-const defaultTimeout = 2 * time.Second
+const (
+	// defaultTimeout bounds commands that wait for the shard.
+	defaultTimeout = 2 * time.Second
+	// askingWhy is the part of it that is kept back to find out why an operation
+	// failed; it is never more than half.
+	askingWhy = 300 * time.Millisecond
+)
 
 // target is the flags of a command that uses a shard.
 type target struct {
@@ -69,8 +74,7 @@ func newOperation(use, short string, args int, request func([]string) client.Req
 	return cmd
 }
 
-// operate does one operation within the timeout, a tenth of which is kept back
-// to find out why it failed, if it does.
+// operate does one operation within the timeout.
 func operate(cmd *cobra.Command, t *target, r client.Request) error {
 	s, err := t.open()
 	if err != nil {
@@ -83,7 +87,7 @@ func operate(cmd *cobra.Command, t *target, r client.Request) error {
 		return withStatus(exitUsage, err)
 	}
 	defer c.Close()
-	operating, cancel := context.WithTimeout(whole, t.timeout-t.timeout/10)
+	operating, cancel := context.WithTimeout(whole, t.timeout-min(askingWhy, t.timeout/2))
 	defer cancel()
 	response := c.Do(operating, r)
 	switch err := response.Err; {

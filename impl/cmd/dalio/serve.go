@@ -54,7 +54,7 @@ func newCoordinator() *cobra.Command {
 		Use:   "coordinator --dev DEV --listen IP:PORT --replica ID=IP:PORT ...",
 		Short: "Run a shard's coordinator on a network device",
 		Long: "Load the data plane, attach it to a device in native mode and keep it until a signal ends it.\n" +
-			"Prints one line of JSON when clients are served. Needs root, or CAP_BPF and CAP_NET_ADMIN.",
+			"Prints one line of JSON when clients are served. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.",
 		Example: "  dalio coordinator --dev eth0 --listen 10.0.0.1:7411 --replica 16=10.0.0.2:7411 --replica 17=10.0.0.3:7411",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

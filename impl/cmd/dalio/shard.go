@@ -13,12 +13,10 @@ import (
 	"path/filepath"
 
 	"dalio/impl/client"
+	"dalio/impl/cluster"
 	"dalio/impl/coordinator"
 	"dalio/impl/fabric"
 )
-
-// stateFile is where `dalio up --dir D` says what it runs.
-const stateFile = "state.json"
 
 // shard is a running shard, as its state file describes it.
 type shard struct {
@@ -39,7 +37,7 @@ type shard struct {
 
 // openShard reads the state file in a folder.
 func openShard(dir string) (*shard, error) {
-	path := filepath.Join(dir, stateFile)
+	path := filepath.Join(dir, cluster.StateFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no shard runs in %s: there is no %s; start one with: dalio up --dir %s", dir, path, dir)

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"dalio/impl/cluster"
+	"dalio/protocol"
+)
+
+// deathNotice is how long the news that a process has ended may wait.
+const deathNotice = 200 * time.Millisecond
+
+func newUp() *cobra.Command {
+	var o cluster.Options
+	cmd := &cobra.Command{
+		Use:   "up --dir D [--replicas 3]",
+		Short: "Run a whole shard on this machine until Ctrl-C",
+		Long: "Start a coordinator and replicas as processes in network namespaces of this machine, joined by a\n" +
+			"bridge, and stay in the foreground. D/state.json appears when the shard serves, and D/logs holds what\n" +
+			"the processes say. Whatever ends this command, nothing of the shard is left behind. Needs root.",
+		Example: "  dalio up --dir /tmp/shard &\n  dalio put --dir /tmp/shard greeting hello\n  dalio get --dir /tmp/shard greeting",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return up(cmd, o) },
+	}
+	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder for the shard's state, made if it is missing")
+	cmd.Flags().IntVar(&o.Replicas, "replicas", 3, "how many replicas, 1 to 16")
+	cmd.Flags().StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
+	cmd.Flags().IntVar(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
+	require(cmd, "dir")
+	return cmd
+}
+
+func up(cmd *cobra.Command, o cluster.Options) (err error) {
+	ctx := cmd.Context()
+	if o.Replicas < 1 || o.Replicas > protocol.MaxMembers {
+		return withStatus(exitUsage, fmt.Errorf("--replicas %d: want 1 to %d", o.Replicas, protocol.MaxMembers))
+	}
+	release, err := claim(o.Dir)
+	if err != nil {
+		return withStatus(exitUsage, err)
+	}
+	defer release()
+	if o.Executable, err = os.Executable(); err != nil {
+		return withStatus(exitUsage, fmt.Errorf("find the dalio command: %w", err))
+	}
+	shard, err := startShard(ctx, o)
+	if ctx.Err() != nil && err != nil {
+		return withStatus(exitDidNotHappen, errors.New("interrupted before the shard was ready"))
+	}
+	if err != nil {
+		return withStatus(exitUsage, err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "shard ready: coordinator %s, %d replicas; Ctrl-C ends it\n", shard.Address, o.Replicas)
+	fmt.Fprintf(cmd.OutOrStdout(), "  dalio put --dir %[1]s KEY VALUE; dalio get --dir %[1]s KEY; dalio status --dir %[1]s\n", o.Dir)
+	reported := reportDeaths(ctx, cmd, shard)
+	<-ctx.Done()
+	reported.Wait()
+	if err := shard.Close(); err != nil {
+		return withStatus(exitDidNotHappen, fmt.Errorf("end the shard: %w", err))
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "shard ended; nothing is left of it but its logs")
+	return nil
+}
+
+// startShard starts the shard so that a signal ends the start, but does not take
+// a running shard down: Close does that in good order.
+func startShard(ctx context.Context, o cluster.Options) (*cluster.Cluster, error) {
+	starting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	shard, err := cluster.Start(starting, o)
+	stop()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return shard, nil
+}
+
+// reportDeaths says on standard error which processes end before the context
+// does: killing one is a fault like any other, and the shard stays.
+func reportDeaths(ctx context.Context, cmd *cobra.Command, shard *cluster.Cluster) *sync.WaitGroup {
+	var watching sync.WaitGroup
+	for _, p := range append([]*cluster.Process{shard.Coordinator}, shard.Replicas...) {
+		watching.Go(func() {
+			select {
+			case <-p.Done():
+			case <-ctx.Done():
+				return
+			}
+			// Ctrl-C in a terminal goes to all of them, and may reach us last.
+			select {
+			case <-time.After(deathNotice):
+				fmt.Fprintf(cmd.ErrOrStderr(), "dalio: %s (process %d) has ended\n", p.Name, p.PID)
+			case <-ctx.Done():
+			}
+		})
+	}
+	return &watching
+}
+
+// claim makes the folder and keeps it for this process alone; the kernel gives
+// it free when the process ends, however it ends. A state file that is there
+// tells of a shard that was killed, and must not be taken for the new one's.
+func claim(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the shard's folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the shard's folder: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another dalio up runs a shard in %s; end it, or give another --dir", dir)
+		}
+		return nil, fmt.Errorf("lock the shard's folder: %w", err)
+	}
+	if err := os.Remove(filepath.Join(dir, cluster.StateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		lock.Close()
+		return nil, fmt.Errorf("remove the state of the last shard: %w", err)
+	}
+	return func() { lock.Close() }, nil
+}
