@@ -94,6 +94,7 @@ func (c *Conn) writeVector(b *Batch) (sent int, err error) {
 		v.names[i] = unix.RawSockaddrInet4{Family: unix.AF_INET,
 			Port: swapped(b.addrs[i].Port()), Addr: address4(b.addrs[i])}
 	}
+	told := false
 	for v.first, v.last = 0, b.n; v.first < b.n; {
 		if err := c.raw.Write(v.send); err != nil {
 			return sent, fmt.Errorf("send: %w", err)
@@ -101,6 +102,11 @@ func (c *Conn) writeVector(b *Batch) (sent int, err error) {
 		if v.errno == 0 {
 			sent += v.done
 			v.first += v.done
+			continue
+		}
+		if isRefusal(v.errno) && !told {
+			// This is what became of an earlier datagram, and this one was not tried.
+			told = true
 			continue
 		}
 		// The call fails only for its first datagram; the next may have better luck.
