@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"dalio/bpf"
+	"dalio/protocol"
+)
+
+// mixed exercises all that clients and replicas do.
+var mixed = Work{Writes: 300}
+
+// TestCountsAgree has the surroundings and the coordinator count the same
+// operations, each by its own counters, over one bounded run.
+func TestCountsAgree(t *testing.T) {
+	s := testSettings(t)
+	_, running, around := newScene(t, s, Dalio{})
+	const wanted = 20_000
+	if err := around.Start(mixed, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := around.awaitOperations(context.Background(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	if err := around.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	c := mustCount(t, around)
+	theirs, err := running.(inKernel).Closer.(*bpf.DataPlane).Counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var applied, served uint64
+	for i := range c.Applied {
+		applied, served = applied+c.Applied[i], served+c.Served[i]
+	}
+	for what, pair := range map[string][2]uint64{
+		"opens":             {c.Opens, theirs.Activities["opened"]},
+		"reads":             {c.Reads, theirs.Activities["released"]},
+		"writes":            {c.Writes, theirs.Activities["commits"]},
+		"copies of writes":  {applied, theirs.Activities["clones"]},
+		"copies per write":  {applied, uint64(s.Replicas) * c.Writes},
+		"reads at replicas": {served, theirs.Activities["forwarded"] + theirs.Activities["hops"]},
+		"frames in":         {c.In, c.Opens + 2*c.Reads + uint64(s.Replicas+1)*c.Writes},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %d counted around the coordinator, %d by it or by arithmetic", what, pair[0], pair[1])
+		}
+	}
+	if c.Reads == 0 || c.Writes == 0 || c.Operations() < wanted {
+		t.Errorf("%d reads, %d writes", c.Reads, c.Writes)
+	}
+	eachLane(t, around, func(i int, l surroundingsLane) {
+		if l.Completed < 2 {
+			t.Errorf("lane %d completed %d operations", i, l.Completed)
+		}
+	})
+}
+
+// eachLane visits the lanes and checks that their counts add up.
+func eachLane(t *testing.T, s *Surroundings, visit func(int, surroundingsLane)) {
+	t.Helper()
+	var sum uint64
+	for i := range s.site.Settings.Lanes {
+		var l surroundingsLane
+		if err := s.objects.Lanes.Lookup(uint32(i), &l); err != nil {
+			t.Fatal(err)
+		}
+		sum += l.Completed
+		visit(i, l)
+	}
+	if c := mustCount(t, s); sum != c.Operations()+c.Opens {
+		t.Errorf("the lanes completed %d operations and opens, %d were counted", sum, c.Operations()+c.Opens)
+	}
+}
+
+// stranger is a Dalio coordinator for replicas of another epoch.
+type stranger struct{ Dalio }
+
+func (s stranger) Start(site *Site) (Running, error) {
+	running, err := s.Dalio.Start(site)
+	if err == nil {
+		err = running.(inKernel).Closer.(*bpf.DataPlane).SetEpoch(epoch + 1)
+	}
+	return running, err
+}
+
+// TestBrokenCoordinator gives coordinators that do it wrong no operation.
+func TestBrokenCoordinator(t *testing.T) {
+	for _, c := range []Contender{stranger{}, echoContender()} {
+		t.Run(c.Name(), func(t *testing.T) {
+			_, _, around := newScene(t, testSettings(t), c)
+			if err := around.Start(mixed, 10*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "every lane meets a fault", func() bool {
+				c := mustCount(t, around)
+				return sumOf(c.FaultsByName()) >= uint64(around.site.Settings.Lanes)
+			})
+			counted := mustCount(t, around)
+			if n := counted.Operations(); n != 0 {
+				t.Errorf("%d operations counted", n)
+			}
+			if err := around.Stop(); !errors.Is(err, ErrWrongAnswers) {
+				t.Errorf("Stop() = %v, want %v", err, ErrWrongAnswers)
+			}
+		})
+	}
+}
+
+func sumOf(counts map[string]uint64) uint64 {
+	var sum uint64
+	for n := range maps.Values(counts) {
+		sum += n
+	}
+	return sum
+}
+
+// TestLostLanes notices a coordinator that stops answering.
+func TestLostLanes(t *testing.T) {
+	_, running, around := newScene(t, testSettings(t), cContender())
+	if err := around.Start(mixed, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := around.awaitOperations(context.Background(), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := running.(*runningProcess).command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := around.Stop(); !errors.Is(err, ErrLanesLost) {
+		t.Errorf("Stop() = %v, want %v", err, ErrLanesLost)
+	}
+}
+
+// TestDeadline ends load that nobody stops.
+func TestDeadline(t *testing.T) {
+	_, _, around := newScene(t, testSettings(t), Dalio{})
+	if err := around.Start(mixed, 100*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	late := uint64(0)
+	await(t, "all lanes end after the deadline", func() bool {
+		c := mustCount(t, around)
+		late = c.FaultsByName()["after the deadline"]
+		return late >= uint64(around.site.Settings.Lanes)
+	})
+	before := mustCount(t, around)
+	time.Sleep(20 * time.Millisecond)
+	if after := mustCount(t, around); after != before {
+		t.Errorf("frames circulate after the deadline: %+v, then %+v", before, after)
+	}
+}
+
+// TestSuite takes one short round and looks at the report.
+func TestSuite(t *testing.T) {
+	suite := &Suite{Settings: testSettings(t), Timing: Timing{Warm: 10 * time.Millisecond, Window: 50 * time.Millisecond},
+		Rounds: 1, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender()}, Echo: echoContender()}
+	report, err := suite.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"read.vs_c", "write3.vs_c", "mixed95.vs_c", "read.vs_c_ops", "write3.vs_c_ops",
+		"mixed95.vs_c_ops", "read.of_limit", "write3.of_limit", "mixed95.of_limit", "c.of_echo"} {
+		if !(report.Ratios[key] > 0) || len(report.Samples[key]) != 1 {
+			t.Errorf("%s is %v of %v", key, report.Ratios[key], report.Samples[key])
+		}
+	}
+	for _, s := range report.Measurements {
+		if s.CPU < 100 || s.Busy > 1.1 || s.Outside > 1.1 || s.Operations == 0 {
+			t.Errorf("not believable: %+v", s)
+		}
+	}
+	// Less than a tenth would mean that the C coordinator is no baseline, or that
+	// the processor time of one of the two is not the whole.
+	if r := report.Ratios["read.vs_c"]; r < 2 || r > 100 {
+		t.Errorf("read.vs_c is %v", r)
+	}
+	var out strings.Builder
+	if err := report.Print(&out); err != nil || !strings.Contains(out.String(), "c.of_echo") {
+		t.Errorf("Print() = %v:\n%s", err, out.String())
+	}
+	if err := report.Write(t.TempDir() + "/report.json"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSettings refuses what the program of the surroundings can't do.
+func TestSettings(t *testing.T) {
+	for name, change := range map[string]func(*Settings){
+		"no replica": func(s *Settings) { s.Replicas = 0 },
+		"too many":   func(s *Settings) { s.Replicas = protocol.MaxMembers + 1 },
+		"keys":       func(s *Settings) { s.Keys = 100 },
+		"value":      func(s *Settings) { s.ValueSize = 1000 },
+		"processor":  func(s *Settings) { s.CoordinatorCPU = s.SurroundingsCPU },
+	} {
+		s := DefaultSettings()
+		change(&s)
+		if _, err := NewSite(s); !errors.Is(err, ErrSettings) {
+			t.Errorf("%s: NewSite() = %v, want %v", name, err, ErrSettings)
+		}
+	}
+}

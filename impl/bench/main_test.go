@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf/rlimit"
+
+	"dalio/protocol"
+)
+
+// stayAlive names the variable that makes the test binary a process to be killed.
+const stayAlive = "BENCH_STAY_ALIVE"
+
+var programs Programs
+
+func TestMain(m *testing.M) {
+	if os.Getenv(stayAlive) != "" {
+		fmt.Fprintln(os.Stderr, holdSite())
+		os.Exit(1)
+	}
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "the tests of the benchmark need root")
+		os.Exit(1)
+	}
+	dir, err := os.MkdirTemp("", "dalio-bench-test-")
+	if err == nil {
+		programs, err = BuildPrograms(context.Background(), dir)
+	}
+	if err = errors.Join(err, rlimit.RemoveMemlock()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(status)
+}
+
+func testSettings(t *testing.T) Settings {
+	t.Helper()
+	s := DefaultSettings()
+	s.Lanes, s.Keys = 16, 64
+	var err error
+	if s.CoordinatorCPU, s.SurroundingsCPU, err = Processors(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func cContender() Process { return Process{Label: "c", Path: programs.Coordinator} }
+
+func echoContender() Process { return Process{Label: "echo", Path: programs.Echo, Echo: true} }
+
+// newScene starts a contender and puts surroundings around it.
+func newScene(t *testing.T, s Settings, c Contender) (*Site, Running, *Surroundings) {
+	t.Helper()
+	site, err := NewSite(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(site.Close)
+	running, err := c.Start(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeOrFail(t, running.Close) })
+	around, err := Surround(site, c.Versioned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeOrFail(t, around.Close) })
+	return site, running, around
+}
+
+func closeOrFail(t *testing.T, closeIt func() error) {
+	if err := closeIt(); err != nil {
+		t.Error(err)
+	}
+}
+
+func mustCount(t *testing.T, s *Surroundings) Counts {
+	t.Helper()
+	c, err := s.Counts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// await polls until the condition holds.
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 5 s in vain: %s", what)
+		}
+	}
+}
+
+func mustDecode(t *testing.T, frame []byte) protocol.Message {
+	t.Helper()
+	var m protocol.Message
+	if err := m.Unmarshal(frame[protocol.FrameOverhead:]); err != nil {
+		t.Fatalf("decode a frame: %v", err)
+	}
+	return m
+}
