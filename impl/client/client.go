@@ -162,7 +162,7 @@ func (c *Client) conclude(ctx context.Context, lanes *pool, l *lane, start time.
 // failure explains an operation that was not done. Stopped is why it was waited
 // for no longer, nil if an answer settled it.
 func (c *Client) failure(ctx context.Context, o operation, start time.Time, stopped, outcome error) Response {
-	e := &Error{Outcome: outcome, Causes: []error{o.cause}, Tries: o.tries, Elapsed: time.Since(start)}
+	e := &Error{Outcome: outcome, Causes: []error{o.cause}, Tries: o.retries + 1, Elapsed: time.Since(start)}
 	if err := c.sender.failedSince(start); err != nil && errors.Is(o.cause, ErrNoAnswer) {
 		e.Causes = append([]error{err}, e.Causes...)
 	}

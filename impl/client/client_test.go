@@ -99,7 +99,10 @@ func TestOperations(t *testing.T) {
 		if _, err := l.c.Get(ctx, "k"); !errors.Is(err, client.ErrNotFound) {
 			l.Fatalf("get of an absent key: %v", err)
 		}
-		l.mustPut("k", "v")
+		r := l.mustPut("k", "v")
+		if r.Retries != 0 || r.Session == 0 || r.Version != (protocol.Version{Epoch: 1, Seq: 1}) {
+			l.Errorf("the first put: %+v", r)
+		}
 		if v, err := l.c.Get(ctx, "k"); err != nil || string(v) != "v" {
 			l.Fatalf("get: %q, %v", v, err)
 		}

@@ -51,7 +51,7 @@ type Error struct {
 	Outcome error
 	// Causes are what is known about why, the most telling first.
 	Causes []error
-	// Tries is how often something was sent, and Elapsed the time that took.
+	// Tries is how often the coordinator was asked, and Elapsed the time that took.
 	Tries   int
 	Elapsed time.Duration
 }

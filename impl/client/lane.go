@@ -42,8 +42,8 @@ type lane struct {
 
 // operation is the state of the lane's operation. All of it is reset by begin.
 type operation struct {
-	result protocol.Result
-	tries  int
+	result  protocol.Result
+	retries int
 	// The first message with the request itself, and the last, to measure trips.
 	first, last sending
 	cause       error
@@ -95,7 +95,6 @@ func (l *lane) newNonce() uint64 {
 
 func (l *lane) enqueue(m *protocol.Message) {
 	o := &l.operation
-	o.tries++
 	o.last = sending{m.Attempt, time.Now()}
 	if o.first.at.IsZero() && m.Type != protocol.OpenRequest {
 		o.first = o.last
@@ -179,6 +178,7 @@ func (l *lane) retry() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.operation.result == protocol.Waiting {
+		l.operation.retries++
 		m := l.session.Retry(l.newNonce())
 		l.enqueue(&m)
 	}
@@ -205,7 +205,7 @@ func (l *lane) report() operation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.operation
-	o.response.Session, o.response.Retries = l.session.ID, max(0, o.tries-1)
+	o.response.Session, o.response.Retries = l.session.ID, o.retries
 	return o
 }
 

@@ -90,7 +90,7 @@ type Response struct {
 	// Session and Request name the operation as the coordinator knows it.
 	Session protocol.SessionID
 	Request uint64
-	// Retries is how often something was sent again.
+	// Retries is how often an overdue message was sent again.
 	Retries int
 	// Elapsed is the time from the call to the outcome.
 	Elapsed time.Duration

@@ -65,8 +65,9 @@ func (n *Network) Tally() Tally {
 	return n.tally
 }
 
-// Handle calls a function for every datagram to an address. The function
-// returns false for one that it has no room for.
+// Handle calls a function for every datagram to an address, for several at once
+// if they arrive at the same time. The function returns false for one that it has
+// no room for.
 func (n *Network) Handle(at netip.AddrPort, deliver func(payload []byte, from netip.AddrPort) bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
