@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -69,6 +70,9 @@ func (c *Coordinator) start(ctx context.Context) error {
 		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.device.mac},
 		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Object: o.Object,
 	})
+	if err != nil && o.Object != "" {
+		return fmt.Errorf("%w: %w", ErrConfiguration, err)
+	}
 	if err != nil {
 		return explain(err)
 	}
