@@ -202,12 +202,64 @@ func TestWrongReads(t *testing.T) {
 			t.Errorf("%s: verdict %d, %d operations", name, verdict, c.Operations())
 		}
 	}
+}
+
+// TestOutOfTurn refuses answers that would be right for another request.
+func TestOutOfTurn(t *testing.T) {
+	for _, awaits := range []protocol.MessageType{protocol.ReadResponse, protocol.WriteResponse} {
+		b := newBooth(t, awaits)
+		m := b.answer(protocol.ReadResponse + protocol.WriteResponse - awaits)
+		if verdict, _ := b.run(t, protocol.NewFrame(&m, self(), client(b.lane))); verdict != xdpDrop {
+			t.Errorf("awaiting %v: verdict %d of %v", awaits, verdict, m.Type)
+		}
+	}
 	// A write must be newer than what was committed before, not only as new.
 	b := newBooth(t, protocol.WriteResponse)
 	m := b.answer(protocol.WriteResponse)
 	m.Version.Seq = 40
 	if verdict, _ := b.run(t, protocol.NewFrame(&m, self(), client(b.lane))); verdict != xdpDrop {
 		t.Errorf("a write of a version that was there before: verdict %d", verdict)
+	}
+	// An earlier membership of replica 0, at its address.
+	b = newBooth(t, protocol.ReadResponse)
+	member := b.around.site.Settings.members()[0]
+	read := protocol.Message{Type: protocol.Read, Epoch: epoch, Replica: member.ID + 16, Key: b.keys[b.key],
+		KeyHash: protocol.KeyHash(b.keys[b.key])}
+	if verdict, _ := b.run(t, protocol.NewFrame(&read, self(), member.Address)); verdict != xdpDrop {
+		t.Errorf("a read addressed to another id: verdict %d", verdict)
+	}
+}
+
+// TestVersionsAdvance judges an answer by the versions in all answers before it.
+func TestVersionsAdvance(t *testing.T) {
+	b := newBooth(t, protocol.WriteResponse)
+	first := b.answer(protocol.WriteResponse)
+	first.Version.Seq = 90
+	b.run(t, protocol.NewFrame(&first, self(), client(b.lane)))
+	// Have the lane ask for the same key again, after which 90 is its floor.
+	second := *b
+	for request := first.Request + 1; ; request++ {
+		var lane surroundingsLane
+		if err := b.around.objects.Lanes.Lookup(uint32(b.lane), &lane); err != nil {
+			t.Fatal(err)
+		}
+		second.key = int(lane.Key)
+		m := second.answer(protocol.MessageType(lane.Awaits))
+		m.Request, m.Version.Seq = request, 89
+		verdict, _ := b.run(t, protocol.NewFrame(&m, self(), client(b.lane)))
+		if second.key == b.key {
+			if verdict != xdpDrop {
+				t.Errorf("version 89 after version 90: verdict %d", verdict)
+			}
+			return
+		}
+		if verdict != xdpTransmit {
+			// The other keys' own versions stand at 89 once they were written.
+			m.Version.Seq = request + 100
+			if verdict, _ = b.run(t, protocol.NewFrame(&m, self(), client(b.lane))); verdict != xdpTransmit {
+				t.Fatalf("request %d: verdict %d", request, verdict)
+			}
+		}
 	}
 }
 
