@@ -128,14 +128,15 @@ func TestNothingToSend(t *testing.T) {
 	c, frame := retryTo(3, 7)
 	c.Sessions[3].Acks = 7
 	restore(t, dp, c)
-	if got, err := dp.HandleFrame(frame); err != nil || got.Reason != protocol.Internal {
-		t.Errorf("retry: %+v, %v", got, err)
+	if got, err := dp.HandleFrame(frame); err != nil || got.Reason != protocol.Internal || c.HandleFrame(frame).Reason != got.Reason {
+		t.Errorf("retry: %+v, %v; the model: %+v", got, err, c.HandleFrame(frame))
 	}
 	write := mustDecode(t, frame)
 	reply := protocol.Message{Type: protocol.ReadReply, Op: write.Op, Epoch: 1, Replica: replica(0).ID,
 		Version: protocol.Version{Epoch: 1, Seq: 7}, Writer: write.Session, Key: write.Key, Value: write.Value, Client: client(1)}
-	if got, err := dp.HandleFrame(protocol.NewFrame(&reply, replica(0).Address, self)); err != nil || got.Reason != protocol.Gated {
-		t.Errorf("gated reply: %+v, %v", got, err)
+	frame = protocol.NewFrame(&reply, replica(0).Address, self)
+	if got, err := dp.HandleFrame(frame); err != nil || got.Reason != protocol.Gated || c.HandleFrame(frame).Reason != got.Reason {
+		t.Errorf("gated reply: %+v, %v; the model: %+v", got, err, c.HandleFrame(frame))
 	}
 }
 

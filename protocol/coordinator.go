@@ -156,6 +156,9 @@ func (c *Coordinator) HandleWriteRequest(m Message, from Address) Output {
 		case !e.Pending():
 			return c.answerWrite(m, from, StatusOK, Version{c.Epoch, e.Seq})
 		}
+		if c.Members&^e.Acks == 0 {
+			return drop(Internal)
+		}
 		return c.multicast(m, from, e.Seq, c.Members&^e.Acks)
 	}
 	if e.Pending() || c.Members == 0 || c.NextSeq >= MaxSeq {
@@ -257,6 +260,9 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 func (c *Coordinator) gate(m Message, e *SessionEntry) Output {
 	behind := c.Serving &^ e.Acks
 	if m.Hops >= MaxHops || behind == 0 {
+		if c.Members&^e.Acks == 0 {
+			return drop(Gated)
+		}
 		m.Session, m.Request, m.Digest = m.Writer, e.Request, e.Digest
 		m.Attempt = 0
 		return c.multicast(m, Address{}, e.Seq, c.Members&^e.Acks)
@@ -288,6 +294,7 @@ func (c *Coordinator) answerWrite(m Message, to Address, s Status, v Version) Ou
 	return Output{Message: &m, To: to}
 }
 
+// multicast makes m the Write of a version.
 func (c *Coordinator) multicast(m Message, client Address, seq uint64, targets uint16) Output {
 	m.Type, m.Status, m.Hops, m.Epoch, m.Replica, m.Tag = Write, StatusNone, 0, c.Epoch, 0, 0
 	m.Version, m.Writer, m.Client = Version{c.Epoch, seq}, m.Session, client

@@ -44,13 +44,15 @@ const (
 	Unclaimed
 	// UnknownVersion: a read reply with a version newer than its slot's last.
 	UnknownVersion
-	// Gated: a read reply whose write was settled while it was to be re-driven;
-	// the reader retries. The model, which runs one frame at a time, never gives it.
+	// Gated: a read reply whose write no member is left to be re-driven to; the
+	// reader retries. With a fixed membership it takes a write that was settled
+	// meanwhile, on another processor.
 	Gated
 	// Contended: other processors kept changing the entry; the sender retries.
 	// The model, which runs one frame at a time, never gives it.
 	Contended
-	// Internal: a kernel helper failed. The model never gives it.
+	// Internal: a kernel helper failed, or the tables say what they never should
+	// while membership is fixed.
 	Internal
 
 	reasonCount
