@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -62,8 +63,10 @@ type Cluster struct {
 	// StatusSocket is where the coordinator tells its status.
 	StatusSocket string
 
-	dir   string
-	close func() error
+	dir    string
+	close  func() error
+	mu     sync.Mutex
+	unhook func() bool
 }
 
 // Start runs a shard and returns when it serves. The shard is closed when ctx is
@@ -80,18 +83,27 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
-	rack, err := fabric.New(ctx, fabric.Options{Seed: o.Seed})
+	// The state of a shard that was killed must not be taken for this one's.
+	if err := removeFile(filepath.Join(dir, StateFile)); err != nil {
+		return nil, fmt.Errorf("start shard: %w", err)
+	}
+	// The end of ctx ends the processes in good order before the network.
+	rack, err := fabric.New(context.WithoutCancel(ctx), fabric.Options{Seed: o.Seed})
 	if err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
 	c := &Cluster{Rack: rack, dir: dir, StatusSocket: filepath.Join(dir, "coordinator.sock")}
 	c.close = sync.OnceValue(c.shutdown)
+	c.unhook = func() bool { return false }
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := c.start(ready, o, logs); err != nil {
 		return nil, errors.Join(fmt.Errorf("start shard: %w", err), c.Close())
 	}
-	context.AfterFunc(ctx, func() { _ = c.Close() })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Whoever closes the shard next learns of an error that is lost here.
+	c.unhook = context.AfterFunc(ctx, func() { _ = c.Close() })
 	return c, nil
 }
 
@@ -112,20 +124,27 @@ func (c *Cluster) start(ctx context.Context, o Options, logs string) error {
 	if o.Sessions != 0 {
 		args = append(args, "--sessions", fmt.Sprint(o.Sessions))
 	}
+	launch := func(node *fabric.Node, args ...string) (*Process, error) {
+		// The log of an earlier shard would be taken for this one's.
+		if err := removeFile(filepath.Join(logs, node.Name+".log")); err != nil {
+			return nil, err
+		}
+		return start(ctx, node, o.Executable, logs, args...)
+	}
 	for i := range o.Replicas {
 		node, err := c.Rack.AddNode(fmt.Sprintf("replica%d", i), uint8(firstReplica+i))
 		if err != nil {
 			return err
 		}
 		id, listen := fmt.Sprint(ReplicaID(i)), fmt.Sprintf("%s:%d", node.Addr, protocol.Port)
-		replica, err := start(ctx, node, o.Executable, logs, "replica", "--id", id, "--listen", listen, "--epoch", "1")
+		replica, err := launch(node, "replica", "--id", id, "--listen", listen, "--epoch", "1")
 		if err != nil {
 			return err
 		}
 		c.Replicas = append(c.Replicas, replica)
 		args = append(args, "--replica", id+"="+listen)
 	}
-	if c.Coordinator, err = start(ctx, coordinator, o.Executable, logs, args...); err != nil {
+	if c.Coordinator, err = launch(coordinator, args...); err != nil {
 		return err
 	}
 	return c.writeState()
@@ -231,22 +250,53 @@ func (c *Cluster) nodes() []*fabric.Node {
 	return nodes
 }
 
+// processes lists what was started, so far.
+func (c *Cluster) processes() []*Process {
+	if c.Coordinator == nil {
+		return c.Replicas
+	}
+	return append([]*Process{c.Coordinator}, c.Replicas...)
+}
+
+// Restart kills a process of the shard, if it still runs, and starts the same
+// command in its place, waiting until it is ready. A replica comes back empty
+// under the id that acknowledged writes: a fault for an audit to find. Only one
+// goroutine may use the shard's processes meanwhile.
+func (c *Cluster) Restart(ctx context.Context, old *Process) (*Process, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := old.Kill(); err != nil {
+		return nil, fmt.Errorf("restart: %w", err)
+	}
+	ready, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	renewed, err := start(ready, old.Node, old.cmd.Path, filepath.Dir(old.log), old.cmd.Args[1:]...)
+	if err != nil {
+		return nil, fmt.Errorf("restart: %w", err)
+	}
+	if c.Coordinator == old {
+		c.Coordinator = renewed
+	}
+	if i := slices.Index(c.Replicas, old); i >= 0 {
+		c.Replicas[i] = renewed
+	}
+	return renewed, c.writeState()
+}
+
 // Close ends the processes, in good order if they are up to it, and takes the
 // network down. Later calls wait for the first and return what it returned.
 func (c *Cluster) Close() error { return c.close() }
 
 func (c *Cluster) shutdown() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unhook()
 	var problems []error
 	// A coordinator that was killed has left its socket.
 	for _, path := range []string{filepath.Join(c.dir, StateFile), c.StatusSocket} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			problems = append(problems, err)
-		}
+		problems = append(problems, removeFile(path))
 	}
-	children := c.Replicas
-	if c.Coordinator != nil {
-		children = append([]*Process{c.Coordinator}, children...)
-	}
+	children := c.processes()
 	for _, p := range children {
 		problems = append(problems, p.Signal(syscall.SIGTERM), p.Signal(syscall.SIGCONT))
 	}
@@ -260,4 +310,11 @@ func (c *Cluster) shutdown() error {
 		}
 	}
 	return errors.Join(append(problems, c.Rack.Close())...)
+}
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,39 +19,43 @@ import (
 )
 
 // Process is a child of the cluster on one node. It can be killed and stopped
-// like any other process; nobody restarts it.
+// like any other process; nothing restarts it but Restart.
 type Process struct {
 	Name string
 	PID  int
 	// Node is where it runs.
 	Node *fabric.Node
 
-	log  string
-	cmd  *exec.Cmd
-	done chan struct{}
+	log string
+	// logStart is where its part of the log starts.
+	logStart int64
+	cmd      *exec.Cmd
+	done     chan struct{}
 }
 
-// start runs the command on the node, with its standard error in a log file, and
-// waits until the child says on its standard output that it is ready.
+// start runs the command on the node, with what it says in a log file, and waits
+// until the child says on its standard output that it is ready.
 func start(ctx context.Context, node *fabric.Node, executable, logs string, args ...string) (*Process, error) {
 	p := &Process{Name: node.Name, Node: node, log: filepath.Join(logs, node.Name+".log"), done: make(chan struct{})}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	defer log.Close()
-	// The child writes to a pipe of this process, which reads one line of it.
+	if p.logStart, err = log.Seek(0, io.SeekEnd); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Name, err), log.Close())
+	}
+	// The child's standard output is a pipe of this process, which reads the
+	// first line for itself and copies the rest to the log.
 	out, in, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", p.Name, err)
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Name, err), log.Close())
 	}
 	p.cmd = exec.Command(executable, args...)
 	p.cmd.Stdout, p.cmd.Stderr = in, log
 	err = node.Start(p.cmd)
 	in.Close()
 	if err != nil {
-		out.Close()
-		return nil, err
+		return nil, errors.Join(err, out.Close(), log.Close())
 	}
 	p.PID = p.cmd.Process.Pid
 	go func() {
@@ -58,37 +63,40 @@ func start(ctx context.Context, node *fabric.Node, executable, logs string, args
 		_ = p.cmd.Wait()
 		close(p.done)
 	}()
-	if err := p.awaitReady(ctx, out); err != nil {
+	ready := make(chan error, 1)
+	go listenTo(out, log, ready)
+	select {
+	case err = <-ready:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s did not become ready (%w): %s", p.Name, err, p.lastWords())
 		return nil, errors.Join(err, p.Kill())
 	}
 	return p, nil
 }
 
-func (p *Process) awaitReady(ctx context.Context, out *os.File) error {
-	ready := make(chan error, 1)
-	go func() {
-		defer out.Close()
-		line, err := bufio.NewReader(out).ReadBytes('\n')
-		var said struct {
-			Ready bool `json:"ready"`
-		}
-		if err == nil {
-			err = json.Unmarshal(line, &said)
-		}
-		if err == nil && !said.Ready {
-			err = fmt.Errorf("it said %q", line)
-		}
-		ready <- err
-	}()
-	select {
-	case err := <-ready:
-		if err != nil {
-			return fmt.Errorf("%s did not become ready: %s", p.Name, p.lastWords())
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%s did not become ready in time: %s", p.Name, p.lastWords())
+// listenTo waits for a child's first line, which is to say that it is ready, and
+// then copies what the child says to its log, for as long as it lives.
+func listenTo(out io.ReadCloser, log io.WriteCloser, ready chan<- error) {
+	defer out.Close()
+	defer log.Close()
+	said := bufio.NewReader(out)
+	line, err := said.ReadBytes('\n')
+	var message struct {
+		Ready bool `json:"ready"`
 	}
+	switch {
+	case errors.Is(err, io.EOF):
+		err = errors.New("it ended")
+	case err == nil && (json.Unmarshal(line, &message) != nil || !message.Ready):
+		err = fmt.Errorf("it said %q", line)
+	}
+	ready <- err
+	// A log that cannot be written is no reason to stop the child.
+	_, _ = io.Copy(log, said)
+	_, _ = io.Copy(io.Discard, said)
 }
 
 // lastWords returns the end of the child's log, which says why it ended.
@@ -97,7 +105,7 @@ func (p *Process) lastWords() string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	lines := strings.Split(strings.TrimSpace(string(b[min(int(p.logStart), len(b)):])), "\n")
 	last := strings.TrimSpace(lines[len(lines)-1])
 	if last == "" {
 		return "it said nothing, see " + p.log
