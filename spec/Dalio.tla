@@ -60,16 +60,6 @@ DidNotHappen(c) ==
 OutcomeUnknown(c) ==
   calls' = [calls EXCEPT ![c].status = "unknown"] /\ UNCHANGED possible
 
-ReadRequest(c, n, k) ==
-  [type |-> "ReadRequest", client |-> c, request |-> n, key |-> k]
-
-OpenRequest(c, n) ==
-  [type |-> "OpenRequest", client |-> c, nonce |-> <<c, n>>]
-
-WriteRequest(c, session, n, k, v) ==
-  [type |-> "WriteRequest", client |-> c, session |-> session,
-   request |-> n, key |-> k, value |-> v]
-
 (***************************************************************************)
 (* Client c asks for the value of k.                                       *)
 (***************************************************************************)
@@ -315,9 +305,7 @@ HandleWriteAck(m) ==
                            ELSE {WriteResponse(m, "OK")})
       /\ UNCHANGED <<nextSeq, minted, unpublished, store, clients, sequenced>>
 
-(***************************************************************************)
-(* A client wants to read.  Any serving member will do.                    *)
-(***************************************************************************)
+\* A client wants to read.  Any serving member will do.
 HandleReadRequest(m) ==
   /\ IF Serving = {} THEN Forward(m, {ReadResponse(m, "BUSY", Absent)})
      ELSE \E r \in Serving : Forward(m, {ReadTo(r, m, 0)})
@@ -364,7 +352,7 @@ HandleReadReply(m) ==
                 ELSE IF m.hops < MaxHops /\ asked # {} THEN AskAgain(m, asked)
                 ELSE IF m.hops = MaxHops \/ RedriveAtOnce
                   THEN MulticastAgain(m, e)
-                ELSE Drop(m)
+                  ELSE Drop(m)
   /\ UNCHANGED <<coordinator, store, clients, history>>
 
 -----------------------------------------------------------------------------
@@ -394,9 +382,7 @@ HandleWrite(r, m) ==
                 /\ UNCHANGED store
       /\ UNCHANGED <<coordinator, clients, history>>
 
-(***************************************************************************)
-(* A read arrives at replica r, which tells what it holds.                 *)
-(***************************************************************************)
+\* A read arrives at replica r, which tells what it holds.
 HandleRead(r, m) ==
   LET held == store[r][m.key]
   IN  /\ m.epoch = Epoch /\ m.replica = r
@@ -408,9 +394,7 @@ HandleRead(r, m) ==
       /\ UNCHANGED <<coordinator, store, clients, history>>
 
 -----------------------------------------------------------------------------
-(***************************************************************************)
-(* The network loses a message for good.                                   *)
-(***************************************************************************)
+\* The network loses a message for good.
 Lose(m) ==
   /\ losses > 0 /\ Once(m)
   /\ losses' = losses - 1
@@ -474,9 +458,7 @@ RefinesRegister == Register!Spec
 
 Linearizable == \A k \in Keys : possible[k] # {}
 
-(***************************************************************************)
-(* What the coordinator may rely on.                                       *)
-(***************************************************************************)
+\* What the coordinator may rely on.
 TableKnows ==  \* the gate never meets a version its table has not seen
   \A m \in Received("ReadReply") :
     m.version # Zero => m.version[2] <= entries[Slot(m.writer)].seq

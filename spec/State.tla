@@ -139,6 +139,16 @@ Drop(m) == Forward(m, {})
 
 Received(type) == {m \in messages : m.type = type}
 
+ReadRequest(c, n, k) ==
+  [type |-> "ReadRequest", client |-> c, request |-> n, key |-> k]
+
+OpenRequest(c, n) ==
+  [type |-> "OpenRequest", client |-> c, nonce |-> <<c, n>>]
+
+WriteRequest(c, session, n, k, v) ==
+  [type |-> "WriteRequest", client |-> c, session |-> session,
+   request |-> n, key |-> k, value |-> v]
+
 OpenResponse(m, status, session) ==
   [type |-> "OpenResponse", client |-> m.client, nonce |-> m.nonce,
    status |-> status, session |-> session]

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command tlc runs the model checker TLC on the configurations of the
+// specification, and accepts nothing but the results pinned in its manifest.
+//
+//	go run ./spec/tlc [-full] [-only NAME] spec|must-fail
+//
+// "spec" checks the models that must pass: no error, and exactly the pinned
+// numbers of states. "must-fail" checks the configurations that lack one cure:
+// each must differ from a passing model in that one constant, and TLC must
+// report exactly the violation that the manifest names.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	full := flag.Bool("full", false, "run the large models too")
+	only := flag.String("only", "", "run only the configuration of this `name`")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./spec/tlc [-full] [-only NAME] spec|must-fail")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Stdout, flag.Arg(0), *full, *only)
+	if errors.Is(err, errUsage) {
+		fmt.Fprintln(os.Stderr, err)
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// errUsage marks errors of the command line.
+var errUsage = errors.New("bad usage")
+
+// run checks one set of configurations and prints the result of each.
+func run(ctx context.Context, out io.Writer, set string, full bool, only string) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	manifest, err := readManifest(filepath.Join(root, "spec", "manifest.json"))
+	if err != nil {
+		return err
+	}
+	var jobs []job
+	switch set {
+	case "spec":
+		jobs = manifest.modelJobs(full, only)
+	case "must-fail":
+		jobs = manifest.mustFailJobs(only)
+	default:
+		return fmt.Errorf("%w: %q is neither spec nor must-fail", errUsage, set)
+	}
+	if len(jobs) == 0 {
+		return fmt.Errorf("%w: no configuration of %s is named %q", errUsage, set, only)
+	}
+	jar, err := fetchTLC(ctx, root, manifest.TLC)
+	if err != nil {
+		return err
+	}
+	checker := &checker{root: root, jar: jar, out: out}
+	results := checker.runAll(ctx, jobs)
+	return summarize(out, set, results)
+}
+
+// summarize prints the last line, and returns an error unless all is well.
+func summarize(out io.Writer, set string, results []result) error {
+	good, distinct := 0, 0
+	for _, r := range results {
+		if r.err == nil {
+			good++
+		}
+		distinct += r.output.Distinct
+	}
+	if set == "spec" {
+		fmt.Fprintf(out, "spec: %d of %d models pass, %d distinct states\n", good, len(results), distinct)
+	} else {
+		fmt.Fprintf(out, "must-fail: %d of %d refuted\n", good, len(results))
+	}
+	if good != len(results) {
+		return fmt.Errorf("%s: %d of %d configurations are not as the manifest says", set, len(results)-good, len(results))
+	}
+	return nil
+}
+
+// moduleRoot finds the directory of go.mod, from the working directory upwards.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("find the module: no go.mod in the working directory or above; run this inside the repository")
+		}
+		dir = parent
+	}
+}

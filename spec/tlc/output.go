@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// output is what TLC printed, as far as it matters.
+type output struct {
+	Generated int
+	Distinct  int
+	Left      int // states not explored
+	Depth     int
+	Completed bool           // TLC says that it explored everything and found no error
+	Errors    []string       // positions within modules are cut out
+	Taken     map[string]int // steps of each action, where coverage was asked for
+}
+
+var (
+	statesLine   = regexp.MustCompile(`^([\d,]+) states generated, ([\d,]+) distinct states found, ([\d,]+) states left on queue\.$`)
+	depthLine    = regexp.MustCompile(`^The depth of the complete state graph search is (\d+)\.$`)
+	positionPart = regexp.MustCompile(` line \d+, col \d+ to line \d+, col \d+`)
+	coverageLine = regexp.MustCompile(`^<(\w+) line \d+, col \d+ to line \d+, col \d+ of module Dalio(?: \((\d+) (\d+) (\d+) (\d+)\))?>: \d+:(\d+)$`)
+	actionCall   = regexp.MustCompile(`\b([A-Z]\w+)\(`)
+)
+
+// Lines that begin with "Error:" and only introduce the counterexample.
+var introductions = []string{
+	"The behavior up to this point is:",
+	"The following behavior constitutes a counter-example:",
+}
+
+// parseOutput reads what TLC printed. The source of module Dalio is needed to
+// name the actions in the coverage: TLC names a disjunct by its position.
+func parseOutput(text string, source []string) (output, error) {
+	out := output{Taken: map[string]int{}}
+	for _, line := range strings.Split(text, "\n") {
+		line = strings.TrimRight(line, "\r")
+		switch {
+		case line == "Model checking completed. No error has been found.":
+			out.Completed = true
+		case strings.HasPrefix(line, "Error: "):
+			message := strings.TrimPrefix(line, "Error: ")
+			if !slices.Contains(introductions, message) {
+				out.Errors = append(out.Errors, positionPart.ReplaceAllString(message, ""))
+			}
+		}
+		if m := statesLine.FindStringSubmatch(line); m != nil {
+			out.Generated, out.Distinct, out.Left = number(m[1]), number(m[2]), number(m[3])
+		}
+		if m := depthLine.FindStringSubmatch(line); m != nil {
+			out.Depth = number(m[1])
+		}
+		if m := coverageLine.FindStringSubmatch(line); m != nil {
+			action, err := actionAt(m, source)
+			if err != nil {
+				return output{}, err
+			}
+			// TLC prints the coverage again and again; the last is final.
+			out.Taken[action] = number(m[6])
+		}
+	}
+	return out, nil
+}
+
+// actionAt names the action of a coverage line: the operator itself, or the
+// one called last in the part of the source that the line points to.
+func actionAt(match []string, source []string) (string, error) {
+	if match[2] == "" {
+		return match[1], nil
+	}
+	line, first, last := number(match[2]), number(match[3]), number(match[5])
+	if match[2] != match[4] || line > len(source) || first < 1 || last > len(source[line-1]) {
+		return "", fmt.Errorf("the coverage of %s points outside one line of the module", match[1])
+	}
+	calls := actionCall.FindAllStringSubmatch(source[line-1][first-1:last], -1)
+	if len(calls) == 0 {
+		return "", fmt.Errorf("line %d of the module calls no action", line)
+	}
+	return calls[len(calls)-1][1], nil
+}
+
+// number reads digits with or without commas; the patterns admit nothing else.
+func number(digits string) int {
+	n, err := strconv.Atoi(strings.ReplaceAll(digits, ",", ""))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// judgeModel reports how a run is not what the manifest says of a model.
+func judgeModel(model Model, notTaken []string, exit int, out output) error {
+	if exit != 0 || !out.Completed || len(out.Errors) > 0 || out.Left != 0 {
+		return fmt.Errorf("TLC ends with status %d, completed %t, %d states left, errors %q", exit, out.Completed, out.Left, out.Errors)
+	}
+	if out.Generated != model.Generated || out.Distinct != model.Distinct || out.Depth != model.Depth {
+		return fmt.Errorf("the manifest says %d states generated, %d distinct, depth %d", model.Generated, model.Distinct, model.Depth)
+	}
+	if !model.Coverage {
+		return nil
+	}
+	if len(out.Taken) == 0 {
+		return fmt.Errorf("TLC printed no coverage")
+	}
+	for action, steps := range out.Taken {
+		if action == "Init" {
+			continue
+		}
+		if allowed := !slices.Contains(notTaken, action); allowed != (steps > 0) {
+			return fmt.Errorf("action %s is taken %d times", action, steps)
+		}
+	}
+	return nil
+}
+
+// judgeRefuted reports how a run did not end in exactly the expected violation.
+func judgeRefuted(expected verdict, exit int, out output) error {
+	if exit != expected.exit || !slices.Equal(out.Errors, expected.errors) || out.Completed {
+		return fmt.Errorf("TLC ends with status %d and errors %q; it must be status %d and %q", exit, out.Errors, expected.exit, expected.errors)
+	}
+	return nil
+}

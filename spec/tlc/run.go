@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// Two checkers of one worker each use two cores better than one of two,
+	// and the depth that one worker reports is always the same.
+	parallel  = 2
+	heap      = "-Xmx3g"
+	timeLimit = 20 * time.Minute
+	fullLimit = 3 * time.Hour
+	mavenTime = 5 * time.Minute
+)
+
+// fetchTLC gives the path of the checker's jar, fetched by Maven if it is not
+// there, and refuses any jar but the pinned one.
+func fetchTLC(ctx context.Context, root string, artifact Artifact) (string, error) {
+	directory := filepath.Join(root, "build", "tools")
+	jar := filepath.Join(directory, artifact.File)
+	if _, err := os.Stat(jar); errors.Is(err, os.ErrNotExist) {
+		ctx, cancel := context.WithTimeout(ctx, mavenTime)
+		defer cancel()
+		maven := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy",
+			"-Dartifact="+artifact.Coordinates, "-DoutputDirectory="+directory)
+		maven.Dir = root
+		if text, err := maven.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("fetch %s with Maven: %w\n%s", artifact.Coordinates, err, text)
+		}
+	}
+	data, err := os.ReadFile(jar)
+	if err != nil {
+		return "", fmt.Errorf("read the checker: %w", err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != artifact.SHA256 {
+		return "", fmt.Errorf("the checker %s has SHA-256 %x, not the pinned %s; remove it and run again", jar, sum, artifact.SHA256)
+	}
+	return jar, nil
+}
+
+// checker runs TLC.
+type checker struct {
+	root, jar string
+
+	mu  sync.Mutex // guards out
+	out io.Writer
+}
+
+// result is what became of a job.
+type result struct {
+	output output
+	cpu    time.Duration
+	err    error
+}
+
+// finished is a run of TLC that came to its end.
+type finished struct {
+	output output
+	exit   int
+	cpu    time.Duration
+}
+
+func (c *checker) print(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintf(c.out, format, args...)
+}
+
+// runAll checks all jobs, a few at a time, and prints a line for each.
+func (c *checker) runAll(ctx context.Context, jobs []job) []result {
+	results := make([]result, len(jobs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range parallel {
+		workers.Go(func() {
+			for i := range next {
+				results[i] = c.check(ctx, jobs[i])
+			}
+		})
+	}
+	for i := range jobs {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return results
+}
+
+// check runs one job and prints what became of it.
+func (c *checker) check(ctx context.Context, j job) result {
+	started := time.Now()
+	var r result
+	if j.mustFail != nil {
+		r = c.checkMustFail(ctx, j)
+	} else {
+		r = c.checkModel(ctx, j)
+	}
+	word := "pass"
+	switch {
+	case r.err != nil:
+		word = "WRONG: " + r.err.Error()
+	case j.mustFail != nil:
+		word = "refuted: " + j.mustFail.Violates
+		if j.mustFail.ClientsSee {
+			word += ", and clients see it"
+		}
+	}
+	c.print("%-20s %9d generated %8d distinct  depth %2d %7.1f s, %.1f of CPU  %s\n", j.name,
+		r.output.Generated, r.output.Distinct, r.output.Depth,
+		time.Since(started).Seconds(), r.cpu.Seconds(), word)
+	return r
+}
+
+func (c *checker) checkModel(ctx context.Context, j job) result {
+	var options []string
+	if j.model.Coverage {
+		options = []string{"-coverage", "1"}
+	}
+	done, err := c.tlc(ctx, j, j.config, options...)
+	if err == nil {
+		err = judgeModel(*j.model, j.notTaken, done.exit, done.output)
+	}
+	return result{done.output, done.cpu, err}
+}
+
+// checkMustFail compares the configuration with its twin, then has TLC refute
+// it, and refute it again by the exact judge where clients can tell.
+func (c *checker) checkMustFail(ctx context.Context, j job) result {
+	text, err := os.ReadFile(filepath.Join(c.root, "spec", j.config))
+	if err != nil {
+		return result{err: err}
+	}
+	twinText, err := os.ReadFile(filepath.Join(c.root, "spec", j.twin))
+	if err != nil {
+		return result{err: err}
+	}
+	fail, err := parseConfig(string(text))
+	if err != nil {
+		return result{err: fmt.Errorf("%s: %w", j.config, err)}
+	}
+	twin, err := parseConfig(string(twinText))
+	if err != nil {
+		return result{err: fmt.Errorf("%s: %w", j.twin, err)}
+	}
+	if err := checkTwins(fail, twin, j.mustFail.Constant, j.mustFail.Violates); err != nil {
+		return result{err: fmt.Errorf("%s: %w", j.config, err)}
+	}
+	done, err := c.tlc(ctx, j, j.config)
+	if err == nil {
+		err = judgeRefuted(reports[j.mustFail.Violates], done.exit, done.output)
+	}
+	if err == nil && j.mustFail.ClientsSee {
+		var more time.Duration
+		more, err = c.checkClientsSee(ctx, j, string(text))
+		done.cpu += more
+	}
+	return result{done.output, done.cpu, err}
+}
+
+// checkClientsSee has the exact judge refute a configuration as well, so that
+// the violation is one of what clients saw and not of the refinement mapping.
+func (c *checker) checkClientsSee(ctx context.Context, j job, text string) (time.Duration, error) {
+	exact, err := replaceProperty(text, j.mustFail.Violates, "Linearizable")
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", j.config, err)
+	}
+	path := filepath.Join(c.workDir(j), "exact.cfg")
+	if err := os.WriteFile(path, []byte(exact), 0o644); err != nil {
+		return 0, err
+	}
+	done, err := c.tlc(ctx, j, path)
+	if err != nil {
+		return 0, err
+	}
+	return done.cpu, judgeRefuted(reports["Linearizable"], done.exit, done.output)
+}
+
+func (c *checker) workDir(j job) string {
+	return filepath.Join(c.root, "build", "spec", j.name)
+}
+
+// tlc runs TLC on a configuration, shows its progress, and returns how it ended. All files it makes are in the job's directory.
+func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...string) (finished, error) {
+	directory := c.workDir(j)
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return finished{}, err
+	}
+	source, err := os.ReadFile(filepath.Join(c.root, "spec", "Dalio.tla"))
+	if err != nil {
+		return finished{}, err
+	}
+	limit := timeLimit
+	if j.full {
+		limit = fullLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	args := []string{
+		"-XX:+UseSerialGC", heap, "-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + directory,
+		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0", "-lncheck", "final",
+		"-config", configPath,
+	}
+	args = append(append(args, options...), "MCDalio.tla")
+	java := exec.CommandContext(ctx, "java", args...)
+	java.Dir = filepath.Join(c.root, "spec")
+	text, err := c.follow(java, j.name)
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) || ctx.Err() != nil {
+		return finished{}, fmt.Errorf("run TLC on %s: %w", configPath, errors.Join(ctx.Err(), err))
+	}
+	if err := os.WriteFile(filepath.Join(directory, "tlc.log"), text, 0o644); err != nil {
+		return finished{}, err
+	}
+	out, err := parseOutput(string(text), strings.Split(string(source), "\n"))
+	state := java.ProcessState
+	return finished{out, state.ExitCode(), state.UserTime() + state.SystemTime()}, err
+}
+
+// follow runs a command, prints its progress, and returns all it printed.
+func (c *checker) follow(command *exec.Cmd, name string) ([]byte, error) {
+	pipe, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	command.Stderr = command.Stdout
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(pipe)
+	for {
+		line, err := reader.ReadString('\n')
+		text.WriteString(line)
+		if strings.HasPrefix(line, "Progress(") {
+			c.print("%-20s … %s", name, line)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return text.Bytes(), command.Wait()
+}
