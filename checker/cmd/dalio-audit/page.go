@@ -84,7 +84,7 @@ func writeTemplate(path, name string, data any) error {
 func coreHistory(core []linear.Operation) ([]byte, error) {
 	type line struct {
 		traces.Event
-		rank, index int
+		index int
 	}
 	var lines []line
 	for i, o := range core {
@@ -92,23 +92,17 @@ func coreHistory(core []linear.Operation) ([]byte, error) {
 		if o.F == traces.Write {
 			e.Value = o.Value
 		}
-		lines = append(lines, line{e, 1, i})
+		lines = append(lines, line{e, i})
+		e.Type = traces.Info
 		if o.Completed != nil {
 			e.Type, e.Time, e.Value = o.Type, *o.Completed, o.Value
-			// At one instant a process ends an operation before it begins
-			// another, unless that one takes no time at all.
-			rank := 0
-			if *o.Completed == o.Invoked {
-				rank = 1
-			}
-			lines = append(lines, line{e, rank, i})
-		} else {
-			e.Type = traces.Info
-			lines = append(lines, line{e, 2, i})
 		}
+		lines = append(lines, line{e, i})
 	}
+	// The core is in the order of the calls, so that at one instant a process
+	// ends an operation before it begins another.
 	slices.SortStableFunc(lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.rank, b.rank), cmp.Compare(a.index, b.index))
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.index, b.index))
 	})
 	var out []byte
 	var err error
