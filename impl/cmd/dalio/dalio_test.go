@@ -27,6 +27,9 @@ const asDalio = "DALIO_TEST_IS_DALIO"
 // patience bounds every wait for something that ought to happen.
 const patience = 30 * time.Second
 
+// slack is what a busy machine may add to the time that a command should take.
+const slack = 5 * time.Second
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asDalio) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -230,12 +233,12 @@ func TestKilledReplica(t *testing.T) {
 	if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	r := expect(t, 3, "", "replica 18 has not acknowledged for", "put", "--dir", s.dir, "--timeout", "1s", "k", "after")
-	if r.took > 2*time.Second || !strings.Contains(r.errors, "unknown outcome after") {
+	r := expect(t, 3, "", "replica 18 has not acknowledged for", "put", "--dir", s.dir, "--timeout", "4s", "k", "after")
+	if r.took > 4*time.Second+slack || !strings.Contains(r.errors, "unknown outcome after") {
 		t.Errorf("it took %v and said %q", r.took, r.errors)
 	}
 	// The value before is still committed, but no replica that is up may show it.
-	expect(t, 4, "", "an earlier write of the key waits for replica 18", "get", "--dir", s.dir, "--timeout", "1s", "k")
+	expect(t, 4, "", "an earlier write of the key waits for replica 18", "get", "--dir", s.dir, "--timeout", "4s", "k")
 	if status := s.status(); status.PendingCount != 1 || status.Members[2].Unacknowledged != 1 {
 		t.Errorf("status %+v", status)
 	}
@@ -258,7 +261,7 @@ func TestKilledCoordinator(t *testing.T) {
 	awaitEnd(t, s.state().Coordinator.PID)
 	for _, args := range [][]string{{"put", "k", "v"}, {"get", "k"}, {"delete", "k"}} {
 		r := expect(t, 4, "", "does not say why", append(args, "--dir", s.dir, "--timeout", "500ms")...)
-		if r.took > 1500*time.Millisecond {
+		if r.took > 500*time.Millisecond+slack {
 			t.Errorf("%v took %v", args, r.took)
 		}
 	}

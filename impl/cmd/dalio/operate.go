@@ -17,9 +17,8 @@ import (
 const (
 	// defaultTimeout bounds commands that wait for the shard.
 	defaultTimeout = 2 * time.Second
-	// askingWhy is the part of it that is kept back to find out why an operation
-	// failed; it is never more than half.
-	askingWhy = 300 * time.Millisecond
+	// A quarter of the time is kept back to find out why an operation failed.
+	askingWhy = 4
 )
 
 // target is the flags of a command that uses a shard.
@@ -87,7 +86,7 @@ func operate(cmd *cobra.Command, t *target, r client.Request) error {
 		return withStatus(exitUsage, err)
 	}
 	defer c.Close()
-	operating, cancel := context.WithTimeout(whole, t.timeout-min(askingWhy, t.timeout/2))
+	operating, cancel := context.WithTimeout(whole, t.timeout-t.timeout/askingWhy)
 	defer cancel()
 	response := c.Do(operating, r)
 	switch err := response.Err; {
