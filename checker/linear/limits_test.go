@@ -53,7 +53,7 @@ func judgeExhausting(t *testing.T, ctx context.Context, deletes, unseen int, opt
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("the judge took %v, far beyond its limits", took)
 	}
 	return report
