@@ -28,7 +28,7 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 	}
 	built := Programs{filepath.Join(dir, "c-coordinator"), filepath.Join(dir, "c-echo")}
 	for output, sources := range map[string][]string{
-		built.Coordinator: {"main.c", "handlers.c", "socket.c"},
+		built.Coordinator: {"main.c", "handlers.c", "outbox.c", "socket.c"},
 		built.Echo:        {"echo.c", "socket.c"},
 	} {
 		if err := compile(ctx, root, output, sources); err != nil {

@@ -44,11 +44,18 @@ func pin(pid, cpu int) error {
 	return nil
 }
 
-// prefer gives a process the highest priority among ordinary ones. All that
-// takes part in a measurement has the same, so only others are held off.
-func prefer(pid int) error {
-	const highest = -20
-	if err := unix.Setpriority(unix.PRIO_PROCESS, pid, highest); err != nil {
+// prefer has a process run before all ordinary ones, in turn with others of its
+// kind. All that takes part in a measurement is given it, so that only work
+// that has no part in it is held off. For a coordinator in user space it is also
+// the better schedule: it is not woken before all that has come is received.
+func prefer(pid int) error { return setPriority(pid, 1) }
+
+// preempt has the calling thread run before even those, on a processor.
+func preempt(cpu int) error { return errors.Join(pin(0, cpu), setPriority(0, 2)) }
+
+func setPriority(pid int, priority uint32) error {
+	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority}
+	if err := unix.SchedSetAttr(pid, &attributes, 0); err != nil {
 		return fmt.Errorf("give process %d priority: %w", pid, err)
 	}
 	return nil

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Workload is one kind of load.
@@ -105,17 +108,7 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 			return Sample{}, err
 		}
 	}
-	if err := sleep(ctx, t.Warm); err != nil {
-		return Sample{}, err
-	}
-	before, err := around.look(inside)
-	if err != nil {
-		return Sample{}, err
-	}
-	if err := sleep(ctx, t.Window); err != nil {
-		return Sample{}, err
-	}
-	after, err := around.look(inside)
+	before, after, err := around.watch(ctx, inside, t)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -152,6 +145,48 @@ func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
 		}
 		if err := sleep(ctx, time.Millisecond); err != nil {
 			return err
+		}
+	}
+}
+
+// watch looks at all counters at both ends of the window. What it reads must be
+// of one moment, so nothing may come between, the load included.
+func (s *Surroundings) watch(ctx context.Context, inside []int, t Timing) (before, after instant, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The thread ends with the goroutine, and its priority with the thread.
+		runtime.LockOSThread()
+		if err = preempt(s.site.Settings.SurroundingsCPU); err != nil {
+			return
+		}
+		if err = pause(ctx, t.Warm); err != nil {
+			return
+		}
+		if before, err = s.look(inside); err != nil {
+			return
+		}
+		if err = pause(ctx, t.Window); err != nil {
+			return
+		}
+		after, err = s.look(inside)
+	}()
+	<-done
+	return before, after, err
+}
+
+// pause sleeps on the calling thread: a goroutine that sleeps is woken by
+// others, which may have to wait for the load.
+func pause(ctx context.Context, d time.Duration) error {
+	const slice = 50 * time.Millisecond
+	for end := time.Now().Add(d); ; {
+		left := time.Until(end)
+		if left <= 0 || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		nap := unix.NsecToTimespec(min(left, slice).Nanoseconds())
+		if err := unix.Nanosleep(&nap, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("sleep: %w", err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -51,7 +52,7 @@ func Surround(site *Site, audited bool) (*Surroundings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := configureSurroundings(spec, site.Settings, audited); err != nil {
+	if err := configureSurroundings(spec, site, audited); err != nil {
 		return nil, fmt.Errorf("configure the surroundings: %w", err)
 	}
 	s := &Surroundings{site: site}
@@ -85,7 +86,8 @@ func explain(err error) error {
 	return err
 }
 
-func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) error {
+func configureSurroundings(spec *ebpf.CollectionSpec, site *Site, audited bool) error {
+	s := site.Settings
 	var replicas [protocol.MaxMembers]surroundingsPeer
 	for i, m := range s.members() {
 		replicas[i] = toPeer(m)
@@ -95,16 +97,17 @@ func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) 
 		judged = 1
 	}
 	for name, value := range map[string]any{
-		surroundingsVarCoordinator:  toPeer(protocol.Member{Address: self()}),
-		surroundingsVarReplicas:     replicas,
-		surroundingsVarReplicaCount: uint32(s.Replicas),
-		surroundingsVarEpoch:        uint32(epoch),
-		surroundingsVarLaneCount:    uint32(s.Lanes),
-		surroundingsVarFirstPort:    uint32(firstPort),
-		surroundingsVarKeyCount:     uint32(s.Keys),
-		surroundingsVarKeyLen:       uint32(s.KeySize),
-		surroundingsVarValueLen:     uint32(s.ValueSize),
-		surroundingsVarAudited:      judged,
+		surroundingsVarCoordinator:        toPeer(protocol.Member{Address: self()}),
+		surroundingsVarReplicas:           replicas,
+		surroundingsVarReplicaCount:       uint32(s.Replicas),
+		surroundingsVarEpoch:              uint32(epoch),
+		surroundingsVarCoordinatorIfindex: uint32(site.Coordinator),
+		surroundingsVarLaneCount:          uint32(s.Lanes),
+		surroundingsVarFirstPort:          uint32(firstPort),
+		surroundingsVarKeyCount:           uint32(s.Keys),
+		surroundingsVarKeyLen:             uint32(s.KeySize),
+		surroundingsVarValueLen:           uint32(s.ValueSize),
+		surroundingsVarAudited:            judged,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -220,6 +223,13 @@ func (s *Surroundings) seed(echo bool) error {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(socket)
+	if os.Getenv("SLEEPY") == "" {
+		awake := make([]byte, 60)
+		binary.BigEndian.PutUint16(awake[12:], unix.ETH_P_802_EX1)
+		if err := unix.Sendto(socket, awake, 0, &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}); err != nil {
+			return fmt.Errorf("send the frame that keeps the surroundings awake: %w", err)
+		}
+	}
 	to := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
 	for i := range s.site.Settings.Lanes {
 		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow}

@@ -20,7 +20,6 @@
 #define MAX_MESSAGE 1472
 /* Messages that one batch may make, and what sendmmsg takes at most at once. */
 #define MAX_OUT 1024
-
 struct member {
 	uint32_t id;
 	struct sockaddr_in address;
@@ -56,11 +55,30 @@ struct coordinator {
 	uint64_t drops[REASON_COUNT];
 };
 
+/* Tells the kernel to cut a message into datagrams. */
+struct cut {
+	struct cmsghdr header;
+	uint16_t size;
+} __attribute__((aligned(8)));
+
+/* Messages to one replica that the kernel may take as one. */
+struct train {
+	unsigned int count;
+	struct sockaddr_in to;
+	struct iovec parts[MAX_BATCH];
+};
+
 /* What a batch of messages made, ready for sendmmsg. */
 struct outbox {
 	unsigned int count;
+	/* Messages in trains, of which there are no more messages to the kernel. */
+	unsigned int in_trains;
 	/* Bytes of copies used so far. */
 	size_t used;
+	/* Whether messages to a replica are gathered in trains. */
+	int segmenting;
+	struct train trains[MAX_MEMBERS];
+	struct cut cuts[MAX_OUT];
 	struct mmsghdr messages[MAX_OUT];
 	struct iovec parts[MAX_OUT];
 	struct sockaddr_in addresses[MAX_OUT];
@@ -77,7 +95,5 @@ extern volatile uint32_t tick;
  */
 enum drop_reason handle(struct coordinator *c, struct message *m, size_t length,
 			const struct sockaddr_in *from, struct outbox *out);
-
-void init_outbox(struct outbox *out);
 
 #endif

@@ -2,7 +2,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "coordinator.h"
+#include "outbox.h"
 
 #define SLOT_BITS 24
 #define COUNT_BITS 16
@@ -23,31 +23,9 @@ struct packet {
 	uint32_t value_len;
 };
 
-void init_outbox(struct outbox *out)
-{
-	memset(out, 0, sizeof(*out));
-	for (int i = 0; i < MAX_OUT; i++) {
-		out->addresses[i].sin_family = AF_INET;
-		out->messages[i].msg_hdr.msg_name = &out->addresses[i];
-		out->messages[i].msg_hdr.msg_namelen = sizeof(out->addresses[i]);
-		out->messages[i].msg_hdr.msg_iov = &out->parts[i];
-		out->messages[i].msg_hdr.msg_iovlen = 1;
-	}
-}
-
 static inline int is_pending(uint64_t word)
 {
 	return word && ACKS(word) != ACKS_COMMITTED;
-}
-
-static inline void push(struct outbox *out, void *bytes, size_t length, in_addr_t ip, in_port_t port)
-{
-	unsigned int i = out->count++;
-
-	out->parts[i].iov_base = bytes;
-	out->parts[i].iov_len = length;
-	out->addresses[i].sin_addr.s_addr = ip;
-	out->addresses[i].sin_port = port;
 }
 
 /* Sends the message, with payload bytes of key and value, to one receiver. */
@@ -110,19 +88,16 @@ static inline enum drop_reason forward_read(struct packet *p, uint32_t index)
 	m->writer = 0;
 	m->value_len = 0;
 	m->tag = 0;
-	return transmit(p, to->address.sin_addr.s_addr, to->address.sin_port, p->key_len);
+	push_member(p->out, index, &to->address, m, sizeof(*m) + p->key_len);
+	return REASON_NONE;
 }
 
-/*
- * Sends the message to every target as a Write of one version. Copies are told
- * apart by their replica id, so all but the first are copied whole: one part to
- * a message is what the kernel takes fastest.
- */
+/* Sends the message to every target as a Write of one version. */
 static enum drop_reason multicast(struct packet *p, const struct address *client, uint64_t seq,
 				  uint32_t targets)
 {
 	size_t length = sizeof(struct message) + p->key_len + p->value_len;
-	struct message *m = p->message, *copy = m;
+	struct message *m = p->message;
 
 	m->type = MESSAGE_WRITE;
 	m->status = STATUS_NONE;
@@ -134,15 +109,15 @@ static enum drop_reason multicast(struct packet *p, const struct address *client
 	m->client = *client;
 	m->tag = 0;
 	for (; targets; targets &= targets - 1) {
-		const struct member *to = &p->c->known[__builtin_ctz(targets)];
+		uint32_t index = __builtin_ctz(targets);
+		const struct member *to = &p->c->known[index];
 
-		copy->replica = htobe32(to->id);
-		push(p->out, copy, length, to->address.sin_addr.s_addr, to->address.sin_port);
-		if (targets & (targets - 1)) {
-			copy = (void *)(p->out->copies + p->out->used);
-			p->out->used += (length + 63) & ~63UL;
-			memcpy(copy, m, length);
-		}
+		/* Copies differ in their replica id; the last one needs no copy. */
+		if (targets & (targets - 1))
+			m = copy_message(p->out, m, length);
+		m->replica = htobe32(to->id);
+		push_member(p->out, index, &to->address, m, length);
+		m = p->message;
 	}
 	return REASON_NONE;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "outbox.h"
 #include "socket.h"
 
 volatile uint32_t tick;
@@ -64,7 +65,7 @@ static void set_serving(unsigned int serving)
 			coordinator.serving_list[coordinator.serving_count++] = i;
 }
 
-enum option_name { LISTEN = 1, EPOCH, REPLICA, SERVING, SESSIONS, TTL, CPU, BATCH, BUSY_POLL, NO_TICK };
+enum option_name { LISTEN = 1, EPOCH, REPLICA, SERVING, SESSIONS, TTL, CPU, BATCH, BUSY_POLL, SEGMENT, NO_TICK };
 
 static const struct option options[] = {
 	{ "listen", required_argument, NULL, LISTEN },	   /* IP:PORT */
@@ -76,6 +77,7 @@ static const struct option options[] = {
 	{ "cpu", required_argument, NULL, CPU },
 	{ "batch", required_argument, NULL, BATCH },
 	{ "busy-poll", required_argument, NULL, BUSY_POLL }, /* in microseconds */
+	{ "segment", no_argument, NULL, SEGMENT },	     /* see outbox.h */
 	{ "no-tick", no_argument, NULL, NO_TICK },	     /* SIGUSR1 is the clock */
 	{ 0 },
 };
@@ -98,6 +100,7 @@ static struct socket_options parse(int argc, char **argv, int *clock)
 		case CPU: o.cpu = atoi(optarg); break;
 		case BATCH: o.batch = atoi(optarg); break;
 		case BUSY_POLL: o.busy_poll = atoi(optarg); break;
+		case SEGMENT: o.checksums = 1; break;
 		case NO_TICK: *clock = 0; break;
 		default: exit(2);
 		}
@@ -124,16 +127,13 @@ static void serve(int fd, int batch)
 		int n = receive(fd, &inbox, batch);
 
 		for (int i = 0; i < n; i++) {
-			if (outbox.count + MAX_MEMBERS > MAX_OUT) {
-				transmit_all(fd, outbox.messages, outbox.count);
-				outbox.count = outbox.used = 0;
-			}
+			if (!has_room(&outbox))
+				send_outbox(fd, &outbox);
 			coordinator.drops[handle(&coordinator, (void *)inbox.buffers[i],
 						 inbox.messages[i].msg_len, &inbox.addresses[i],
 						 &outbox)]++;
 		}
-		transmit_all(fd, outbox.messages, outbox.count);
-		outbox.count = outbox.used = 0;
+		send_outbox(fd, &outbox);
 	}
 }
 
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 		die("session table");
 	memset(coordinator.sessions, 0, coordinator.max_sessions * sizeof(struct session_entry));
 	init_inbox(&inbox);
-	init_outbox(&outbox);
+	init_outbox(&outbox, o.checksums);
 	handle_signal(SIGTERM, stop);
 	handle_signal(SIGALRM, advance);
 	handle_signal(SIGUSR1, advance);

@@ -46,7 +46,7 @@ int open_socket(const struct socket_options *o)
 	set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES, "receive buffer");
 	set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES, "send buffer");
 	/* A message has its own digest, and no UDP checksum. */
-	set(fd, SOL_SOCKET, SO_NO_CHECK, 1, "no checksum");
+	set(fd, SOL_SOCKET, SO_NO_CHECK, !o->checksums, "no checksum");
 	/* Saves the kernel the choice of an identification for each packet. */
 	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, "don't fragment");
 	if (o->busy_poll)

@@ -23,6 +23,8 @@ struct socket_options {
 	int batch;
 	/* Microseconds to poll the device when nothing has come; 0: sleep. */
 	int busy_poll;
+	/* Datagrams get a UDP checksum, without which the kernel cuts none. */
+	int checksums;
 };
 
 /* Parses IP:PORT, or ends the process. */
