@@ -28,14 +28,15 @@ var anomalies = map[string]struct {
 	"one-key-of-three.jsonl":             {3, `C read "b", but "b" was gone by then`},
 	"own-failed-write.jsonl":             {1, `the write of "b" (line 3) failed`},
 	"pending-delete-applied-twice.jsonl": {5, "is A, B, C, D; then E, which found the key absent, does not fit"},
-	"pending-write-applied-twice.jsonl":  {4, `The key held the value "a" from the end of B`},
+	"pending-delete-taken-back.jsonl":    {4, `D read "a", but "a" was gone by then. A wrote "a" and was over before C began. C found the key absent`},
+	"pending-write-applied-twice.jsonl":  {4, `to the start of D, which still read "a". Yet it held "b" at some moment during C`},
 	"read-from-the-future.jsonl":         {2, `A read "b" and was over before B, the first write of "b"`},
 	"readers-disagree-on-order.jsonl":    {6, "These times overlap"},
 	"resurrected-delete.jsonl":           {3, "B deleted the key and was over before C began"},
 	"retry-applied-twice.jsonl":          {4, `Nothing could have written "a" again`},
 	"stale-read.jsonl":                   {3, `C read "a", but "a" was gone by then. A wrote "a" and was over before B began. B wrote "b"`},
 	"value-never-written.jsonl":          {1, `A read "z", which nobody ever wrote`},
-	"write-inside-a-period.jsonl":        {4, `all that happened with "b" began and ended within that time`},
+	"write-inside-a-period.jsonl":        {4, `Yet it held "b" at some moment during C, which wrote "b", within that time.`},
 }
 
 func TestAnomaliesAreFound(t *testing.T) {

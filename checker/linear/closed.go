@@ -14,7 +14,8 @@ package linear
 // before the read (see witnesses); or the read happened inside the period of a
 // value written only once, whose bounds are in the part, so that nothing could
 // have served it. So that the part also reads well by itself, one write of
-// each value read is kept, if there is any.
+// each value read is kept, if there is any, and in the last case one that could
+// otherwise have served the read.
 
 // closed returns the largest closed part of all within the kept operations, by
 // leaving out reads. Both all and the result are in the order of the calls.
@@ -55,6 +56,7 @@ func closeOnce(part []op, missing sources, count map[int32]int) []op {
 		}
 	}
 	periods := periodsOf(part, present, count)
+	there := sourcesOf(part)
 	kept := make([]op, 0, len(part))
 	for i := range part {
 		o := &part[i]
@@ -62,7 +64,7 @@ func closeOnce(part []op, missing sources, count map[int32]int) []op {
 		case o.write:
 		case !present[o.value] && count[o.value] > 0:
 			continue
-		case missing.serve(o, seen.against(o)) && !inside(periods, o):
+		case missing.serve(o, seen.against(o)) && !(inside(periods, o) && there.serve(o, seen.against(o))):
 			continue
 		}
 		kept = append(kept, *o)

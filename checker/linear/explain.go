@@ -15,10 +15,11 @@ func (r *register) explain(core []op, report *KeyReport) {
 	if report.Why = r.whyImpossible(core); report.Why != "" {
 		return
 	}
-	if report.Why = r.whyGone(core); report.Why != "" {
+	all := r.telling()
+	if report.Why = r.whyGone(core, all); report.Why != "" {
 		return
 	}
-	if report.Why, report.Periods = r.whyClash(core); report.Why != "" {
+	if report.Why, report.Periods = r.whyClash(core, all); report.Why != "" {
 		return
 	}
 	report.Why = "Each operation could have happened by itself, but no order of all of them " +
@@ -103,19 +104,15 @@ func nameOf(core []op, o *op) string {
 	return fmt.Sprintf("line %d", o.line)
 }
 
-// whyGone explains a read of what was certainly replaced before it began.
-func (r *register) whyGone(core []op) string {
+// whyGone explains a read of what was certainly replaced before it began: a
+// witness in the core excludes every write among all operations.
+func (r *register) whyGone(core, all []op) string {
 	seen := newWitnesses(core)
-	all := make(sources)
-	for i := range core {
-		if core[i].write {
-			all.add(&core[i])
-		}
-	}
+	writes := sourcesOf(all)
 	for i := range core {
 		read := &core[i]
 		witness := seen.against(read)
-		if read.write || witness == nil || all.serve(read, witness) {
+		if read.write || witness == nil || writes.serve(read, witness) {
 			continue
 		}
 		return r.sayGone(core, read, witness)
@@ -145,9 +142,11 @@ func (r *register) sayGone(core []op, read, witness *op) string {
 	return s.String()
 }
 
-// whyClash explains two values that would have to be current at once.
-func (r *register) whyClash(core []op) (string, []Period) {
-	clusters, rest := gather(core, len(r.values))
+// whyClash explains two values that would have to be current at once. Values
+// written more than once among all operations have no such time, even if the
+// core holds only one of the writes.
+func (r *register) whyClash(core, all []op) (string, []Period) {
+	clusters, rest := gather(core, countWrites(all, len(r.values)))
 	c := findConflict(core, clusters, rest)
 	if c == nil {
 		return "", nil
@@ -162,14 +161,28 @@ func (r *register) whyClash(core []op) (string, []Period) {
 		return fmt.Sprintf("%s %s These times overlap, and a key holds one value at a time.",
 			held, r.sayPeriod(core, c.other)), append(periods, r.period(core, c.other))
 	}
-	value := core[c.other.last].value
-	return fmt.Sprintf("%s Yet all that happened with %s began and ended within that time.",
-		held, r.quote(value)), periods
+	return fmt.Sprintf("%s Yet it %s, within that time.", held, r.sayMoment(core, c.other)),
+		append(periods, r.period(core, c.other))
+}
+
+// sayMoment says when a value without a period of its own was current: it was
+// there before the first of its operations ended, and after the last began.
+func (r *register) sayMoment(core []op, c *cluster) string {
+	first, last := &core[c.first], &core[c.last]
+	if c.first == c.last {
+		return fmt.Sprintf("held %s at some moment during %s, which %s", r.quote(last.value), Label(c.last), r.does(last))
+	}
+	return fmt.Sprintf("held %s at some moment between the start of %s, which %s, and the end of %s, which %s",
+		r.quote(last.value), Label(c.last), r.does(last), Label(c.first), r.does(first))
 }
 
 // period converts a cluster to the form a report shows.
 func (r *register) period(core []op, c *cluster) Period {
-	return Period{Value: r.exportValue(core[c.last].value), From: c.f, To: c.s}
+	p := Period{Value: r.exportValue(core[c.last].value), From: c.f, To: c.s}
+	if !c.forward() {
+		p.From, p.To, p.Moment = c.s, c.f, true
+	}
+	return p
 }
 
 // sayPeriod says from when to when a value was certainly current.

@@ -174,7 +174,7 @@ func TestCoresNeedNotListEveryDelete(t *testing.T) {
 	for name, r := range map[string]struct {
 		Report
 		core int
-	}{"overwritten": {overwritten, 2}, "during a period": {during, 3}} {
+	}{"overwritten": {overwritten, 2}, "during a period": {during, 4}} {
 		if k := r.Keys[0]; k.Verdict != NotLinearizable || len(k.Core) != r.core || !k.Minimal {
 			t.Errorf("%s: %s, core of %d, minimal %v; want a core of %d", name, k.Verdict, len(k.Core), k.Minimal, r.core)
 		}

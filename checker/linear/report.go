@@ -38,8 +38,8 @@ type KeyReport struct {
 	// of which one would have to come next. Both are empty for large cores.
 	Order []Step `json:"-"`
 	Stuck []int  `json:"-"`
-	// Periods are the times at which the key certainly held a value, if two
-	// such times contradict each other.
+	// Periods are times at which the key certainly held a value, if such times
+	// contradict each other.
 	Periods []Period `json:"-"`
 	// Context is what else happened to the key around the core.
 	Context []Operation `json:"-"`
@@ -55,6 +55,7 @@ type Step struct {
 type Period struct {
 	Value    *string // nil when the key was absent
 	From, To int64   // Always is the beginning of all time
+	Moment   bool    // not all the time in between, but at some moment
 }
 
 // Always is the start of a period that has none.

@@ -3,7 +3,6 @@
 package linear
 
 import (
-	"math"
 	"slices"
 	"sort"
 )
@@ -90,16 +89,33 @@ func (s sources) add(o *op) {
 // serve reports whether one of the writes could have served the read: it was
 // called before the read returned, and the witness does not exclude it.
 func (s sources) serve(read, witness *op) bool {
+	w := s.latest(read)
+	return w != nil && (witness == nil || w.ret >= witness.call)
+}
+
+// latest returns, of the writes of the read's value that were called before it
+// returned, the one that returned last, or nil.
+func (s sources) latest(read *op) *op {
 	w := s[read.value]
 	if w == nil {
-		return false
-	}
-	excluded := int64(math.MinInt64)
-	if witness != nil {
-		excluded = witness.call
+		return nil
 	}
 	n := sort.Search(len(w.ops), func(i int) bool { return w.ops[i].call > read.ret })
-	return n > 0 && w.latest[n-1].ret >= excluded
+	if n == 0 {
+		return nil
+	}
+	return w.latest[n-1]
+}
+
+// sourcesOf returns the writes among operations in the order of the calls.
+func sourcesOf(ops []op) sources {
+	s := make(sources)
+	for i := range ops {
+		if ops[i].write {
+			s.add(&ops[i])
+		}
+	}
+	return s
 }
 
 // refute looks for a read that nothing could have served: each write of its
@@ -107,12 +123,7 @@ func (s sources) serve(read, witness *op) bool {
 // operations that prove it, or nil.
 func refute(ops []op) []op {
 	seen := newWitnesses(ops)
-	all := make(sources)
-	for i := range ops {
-		if ops[i].write {
-			all.add(&ops[i])
-		}
-	}
+	all := sourcesOf(ops)
 	for i := range ops {
 		read := &ops[i]
 		if read.write {

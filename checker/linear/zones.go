@@ -48,19 +48,29 @@ const none = -1
 // forward reports whether the value was certainly current for a period.
 func (c *cluster) forward() bool { return c.any && c.f < c.s }
 
-// gather builds the clusters of the values that are written at most once, and
-// returns the indices of all operations on other values.
-func gather(ops []op, values int) (clusters []cluster, rest []int) {
+// countWrites returns how often each value was written, the initial absence
+// included.
+func countWrites(ops []op, values int) []int {
 	writes := make([]int, values)
 	writes[absent] = 1
-	clusters = make([]cluster, values)
+	for i := range ops {
+		if ops[i].write {
+			writes[ops[i].value]++
+		}
+	}
+	return writes
+}
+
+// gather builds the clusters of the values that are written at most once, and
+// returns the indices of all operations on other values.
+func gather(ops []op, writes []int) (clusters []cluster, rest []int) {
+	clusters = make([]cluster, len(writes))
 	for v := range clusters {
 		clusters[v] = cluster{f: forever, s: math.MinInt64, write: none, first: none, last: none}
 	}
 	clusters[absent].f = math.MinInt64
 	for i := range ops {
 		if ops[i].write {
-			writes[ops[i].value]++
 			clusters[ops[i].value].write = i
 		}
 	}
@@ -85,12 +95,16 @@ func gather(ops []op, values int) (clusters []cluster, rest []int) {
 // decideZones judges by the clusters. Of an illegal history it returns the
 // operations that prove it; a legal one is decided only if there is no rest.
 func decideZones(ops []op, values int) (verdict, []op) {
-	clusters, rest := gather(ops, values)
+	clusters, rest := gather(ops, countWrites(ops, values))
 	if proof := impossibleRead(ops, clusters); proof != nil {
 		return illegal, pick(ops, proof)
 	}
 	if c := findConflict(ops, clusters, rest); c != nil {
-		return illegal, pick(ops, c.indices())
+		proof := pick(ops, c.indices())
+		if c.lone != none {
+			proof = withSource(proof, ops, &ops[c.lone])
+		}
+		return illegal, proof
 	}
 	if len(rest) > 0 {
 		return undecided, nil
@@ -171,6 +185,19 @@ func impossibleRead(ops []op, clusters []cluster) []int {
 		}
 	}
 	return nil
+}
+
+// withSource adds to a proof the write that would have served the read if not
+// for the rest of the proof, so that a reader need not wonder.
+func withSource(proof, ops []op, read *op) []op {
+	all := sourcesOf(ops)
+	w := all.latest(read)
+	if read.write || w == nil {
+		return proof
+	}
+	proof = append(proof, *w)
+	slices.SortFunc(proof, func(a, b op) int { return int(a.index - b.index) })
+	return proof
 }
 
 func pick(ops []op, indices []int) []op {

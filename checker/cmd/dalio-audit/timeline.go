@@ -82,7 +82,11 @@ func drawTimeline(ops []shown, periods []linear.Period, start int64) timeline {
 		if p.From != linear.Always {
 			from = x(p.From)
 		}
-		b := band{Text: "certainly " + shorten(state(p.Value)), X: from, W: x(p.To) - from, Y: y}
+		text := "certainly " + shorten(state(p.Value))
+		if p.Moment {
+			text += " at some moment"
+		}
+		b := band{Text: text, X: from, W: max(x(p.To)-from, 6), Y: y}
 		b.caption = newCaption(b.Text, b.X, b.W)
 		t.Bands = append(t.Bands, b)
 		y += rowHeight
