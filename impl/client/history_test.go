@@ -24,7 +24,7 @@ import (
 
 // record runs a workload of many writers on few keys and returns its report and
 // the judge's verdict on its history.
-func record(t *testing.T, clients []*client.Client, seed uint64, operations int) (*load.Report, linear.Report) {
+func record(t *testing.T, clients []*client.Client, seed uint64, operations int, deadline time.Duration) (*load.Report, linear.Report) {
 	t.Helper()
 	var history bytes.Buffer
 	recorder := traces.NewRecorder(&history)
@@ -34,8 +34,8 @@ func record(t *testing.T, clients []*client.Client, seed uint64, operations int)
 			loads = append(loads, load.Shard(c))
 		}
 	}
-	report, err := load.Run(t.Context(), load.Workload{Keys: 4, Skew: 0.8, DeleteKeys: 2, Writes: 0.5, Deletes: 0.05, Seed: seed},
-		load.Options{Clients: loads, Recorder: recorder, Operations: operations, Deadline: 400 * time.Millisecond})
+	report, err := load.Run(t.Context(), load.Workload{Keys: 4, Skew: 0.8, DeleteKeys: 10, Writes: 0.5, Deletes: 0.05, Seed: seed},
+		load.Options{Clients: loads, Recorder: recorder, Operations: operations, Deadline: deadline})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func runShard(t *testing.T, seed uint64, f modelnet.Faults, operations int, dist
 		var disturbance sync.WaitGroup
 		disturbance.Go(func() { disturb(shard, over) })
 		var judged linear.Report
-		report, judged = record(t, clients, seed, operations)
+		report, judged = record(t, clients, seed, operations, 400*time.Millisecond)
 		verdict = judged.Verdict
 		close(over)
 		disturbance.Wait()
@@ -88,7 +88,7 @@ func runShard(t *testing.T, seed uint64, f modelnet.Faults, operations int, dist
 // TestHistoriesAreLinearizable has clients and replicas meet every kind of
 // fault, with replicas cut off for longer than operations last.
 func TestHistoriesAreLinearizable(t *testing.T) {
-	seeds := 8
+	seeds := 5
 	if testing.Short() {
 		seeds = 2
 	}
@@ -188,7 +188,7 @@ func TestOverLoopback(t *testing.T) {
 		}
 		clients = append(clients, c)
 	}
-	report, judged := record(t, clients, 1, 4000)
+	report, judged := record(t, clients, 1, 4000, time.Minute)
 	if judged.Verdict != linear.Linearizable {
 		t.Errorf("the history is %s", judged.Verdict)
 	}
