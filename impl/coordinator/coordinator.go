@@ -18,6 +18,10 @@ import (
 // tickInterval is the data plane's unit of time: session TTLs are in ticks.
 const tickInterval = time.Second
 
+// clientIdle is the age, in seconds, at which client.Options has a client give an
+// unused session up, and what its last write may take.
+const clientIdle = 30
+
 // dataPlane is what the control plane needs of a bpf.DataPlane.
 type dataPlane interface {
 	Tick() error
@@ -79,6 +83,10 @@ func (c *Coordinator) start(ctx context.Context) error {
 	c.plane = plane
 	if c.prober, err = newProber(o.Listen.Addr(), o.Epoch, o.Replicas); err != nil {
 		return err
+	}
+	if o.SessionTTL != 0 && o.SessionTTL < clientIdle {
+		o.Logger.Warn("clients may use a session again after it has been reclaimed, and then not know what became of a write",
+			"session_ttl", o.SessionTTL, "want", clientIdle)
 	}
 	resolving, cancel := context.WithTimeout(ctx, o.ResolveTimeout)
 	defer cancel()
