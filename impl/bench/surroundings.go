@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -216,19 +215,19 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 	})
 }
 
-// seed sends each lane's first frame through a packet socket.
+// seed sends each lane's first frame through a packet socket, after the frame
+// that keeps the surroundings awake.
 func (s *Surroundings) seed(echo bool) error {
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(socket)
-	if os.Getenv("SLEEPY") == "" {
-		awake := make([]byte, 60)
-		binary.BigEndian.PutUint16(awake[12:], unix.ETH_P_802_EX1)
-		if err := unix.Sendto(socket, awake, 0, &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}); err != nil {
-			return fmt.Errorf("send the frame that keeps the surroundings awake: %w", err)
-		}
+	const shortest = 60
+	awake := make([]byte, shortest)
+	binary.BigEndian.PutUint16(awake[12:], unix.ETH_P_802_EX1)
+	if err := unix.Sendto(socket, awake, 0, &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}); err != nil {
+		return fmt.Errorf("send the frame that keeps the surroundings awake: %w", err)
 	}
 	to := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
 	for i := range s.site.Settings.Lanes {

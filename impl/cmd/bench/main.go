@@ -105,7 +105,10 @@ func run(ctx context.Context, c config) error {
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
 		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
-		Rivals:   []bench.Contender{bench.Process{Label: "c", Path: programs.Coordinator}},
+		Rivals: []bench.Contender{
+			bench.Process{Label: "c", Path: programs.Coordinator},
+			bench.Process{Label: "c_gso", Path: programs.Coordinator, Args: []string{"--segment"}},
+		},
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
