@@ -100,18 +100,22 @@ Retry(c) ==
   /\ UNCHANGED <<coordinator, store, clients, history>>
 
 (***************************************************************************)
-(* Client c gives up.  Its write may or may not have happened, and may     *)
-(* still happen; neither the client nor its session is used again.         *)
+(* Client c gives up.  A read, or a write still waiting for a session, did *)
+(* not happen.  A write that was sent may have happened, and may still     *)
+(* happen; neither the client nor its session is used again.               *)
 (***************************************************************************)
 Abandon(c) ==
   /\ c \in Quitters /\ calls[c].status = "open"
-  /\ OutcomeUnknown(c)
+  /\ IF calls[c].op = "read" \/ sessions[c] = None THEN DidNotHappen(c)
+                                                   ELSE OutcomeUnknown(c)
   /\ floors' = [floors EXCEPT ![c] = Zero]
   /\ UNCHANGED <<network, coordinator, store, sessions, requests, history>>
 
 (***************************************************************************)
 (* The client gets its session and sends the write it opened it for.  BUSY *)
-(* is certain here: the write was never sent, and never will be.           *)
+(* is certain here: the write was never sent, and never will be.  (Here    *)
+(* and below, a client that waits on and retries when it is told BUSY does *)
+(* as if the message had not arrived.)                                     *)
 (***************************************************************************)
 HandleOpenResponse(c, m) ==
   /\ m.client = c
@@ -446,9 +450,7 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
-(***************************************************************************)
-(* Safety: what the clients see is a linearizable register for each key.   *)
-(***************************************************************************)
+\* Safety: what the clients see is a linearizable register for each key.
 Register == INSTANCE Register WITH
   value      <- [k \in Keys |-> ValueOf(Newest(k))],
   linearized <- {c \in Clients : TookEffect(c)},
@@ -471,10 +473,8 @@ CommittedEverywhere ==  \* what is committed is nowhere older
   \A w \in sequenced : w.version \in committed =>
     \A r \in Replicas : ~Newer(w.version, store[r][w.key].version)
 
-(***************************************************************************)
-(* Liveness, where only finitely many messages are lost: every call of a   *)
-(* client that does not give up is answered.                               *)
-(***************************************************************************)
+\* Liveness, where only finitely many messages are lost: every call of a client
+\* that does not give up is answered.
 Fairness ==
   /\ \A c \in Clients :
        /\ WF_vars(Retry(c))

@@ -85,6 +85,13 @@ func (c *checker) print(format string, args ...any) {
 // runAll checks all jobs, a few at a time, and prints a line for each.
 func (c *checker) runAll(ctx context.Context, jobs []job) []result {
 	results := make([]result, len(jobs))
+	if err := os.MkdirAll(c.workDir(), 0o755); err != nil {
+		for i := range results {
+			results[i].err = err
+		}
+		c.print("%v\n", err)
+		return results
+	}
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range parallel {
@@ -128,9 +135,10 @@ func (c *checker) check(ctx context.Context, j job) result {
 }
 
 func (c *checker) checkModel(ctx context.Context, j job) result {
-	var options []string
+	// Checking liveness once, at the end, is enough for a model that passes.
+	options := []string{"-lncheck", "final"}
 	if j.model.Coverage {
-		options = []string{"-coverage", "1"}
+		options = append(options, "-coverage", "1")
 	}
 	done, err := c.tlc(ctx, j, j.config, options...)
 	if err == nil {
@@ -180,27 +188,35 @@ func (c *checker) checkClientsSee(ctx context.Context, j job, text string) (time
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", j.config, err)
 	}
-	path := filepath.Join(c.workDir(j), "exact.cfg")
-	if err := os.WriteFile(path, []byte(exact), 0o644); err != nil {
+	file, err := os.CreateTemp(c.workDir(), j.name+"-*.cfg")
+	if err != nil {
 		return 0, err
 	}
-	done, err := c.tlc(ctx, j, path)
+	defer os.Remove(file.Name())
+	_, err = file.WriteString(exact)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return 0, err
+	}
+	done, err := c.tlc(ctx, j, file.Name())
 	if err != nil {
 		return 0, err
 	}
 	return done.cpu, judgeRefuted(reports["Linearizable"], done.exit, done.output)
 }
 
-func (c *checker) workDir(j job) string {
-	return filepath.Join(c.root, "build", "spec", j.name)
+func (c *checker) workDir() string {
+	return filepath.Join(c.root, "build", "spec")
 }
 
-// tlc runs TLC on a configuration, shows its progress, and returns how it ended. All files it makes are in the job's directory.
+// tlc runs TLC on a configuration, shows its progress, and returns how it ended.
+// TLC works in a directory of its own, so that several runs do not meet; what it
+// printed is kept next to it.
 func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...string) (finished, error) {
-	directory := c.workDir(j)
-	if err := os.MkdirAll(directory, 0o755); err != nil {
+	directory, err := os.MkdirTemp(c.workDir(), j.name+"-")
+	if err != nil {
 		return finished{}, err
 	}
+	defer os.RemoveAll(directory)
 	source, err := os.ReadFile(filepath.Join(c.root, "spec", "Dalio.tla"))
 	if err != nil {
 		return finished{}, err
@@ -213,7 +229,7 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	defer cancel()
 	args := []string{
 		"-XX:+UseSerialGC", heap, "-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + directory,
-		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0", "-lncheck", "final",
+		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0",
 		"-config", configPath,
 	}
 	args = append(append(args, options...), "MCDalio.tla")
@@ -224,7 +240,7 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	if err != nil && !errors.As(err, &ended) || ctx.Err() != nil {
 		return finished{}, fmt.Errorf("run TLC on %s: %w", configPath, errors.Join(ctx.Err(), err))
 	}
-	if err := os.WriteFile(filepath.Join(directory, "tlc.log"), text, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.workDir(), j.name+".log"), text, 0o644); err != nil {
 		return finished{}, err
 	}
 	out, err := parseOutput(string(text), strings.Split(string(source), "\n"))
