@@ -2,6 +2,8 @@
 
 package linear
 
+import "math"
+
 // A core must be illegal by itself, and prove that the whole is: dropping a
 // write that a remaining read observed would make any history illegal and
 // explain nothing. A part is closed if no read in it could have been served by
@@ -73,17 +75,20 @@ func closeOnce(part []op, missing sources, count map[int32]int) []op {
 }
 
 // periodsOf returns the periods, within the part, of the values with a single
-// write, which is in the part.
+// write, which is in the part; of the initial absence, if there is no delete.
 func periodsOf(part []op, present map[int32]bool, count map[int32]int) map[int32]*cluster {
 	periods := make(map[int32]*cluster)
 	for i := range part {
 		o := &part[i]
-		if count[o.value] != 1 || !present[o.value] || o.value == absent {
+		if count[o.value] != 1 || !present[o.value] {
 			continue
 		}
 		c := periods[o.value]
 		if c == nil {
 			c = &cluster{f: o.ret, s: o.call, any: true}
+			if o.value == absent {
+				c.f = math.MinInt64
+			}
 			periods[o.value] = c
 		}
 		c.f, c.s = min(c.f, o.ret), max(c.s, o.call)

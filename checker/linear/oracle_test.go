@@ -222,13 +222,16 @@ func TestClosedPartsOfLegalHistoriesAreLegal(t *testing.T) {
 // TestCoresAreMinimalProofs judges cores by the brute force alone.
 func TestCoresAreMinimalProofs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 17))
-	for cores := 0; cores < 6_000; {
+	for cores := 0; cores < 20_000; {
 		ops := tellingOf(randomOps(rng, shape{values: 3, deletes: true, unique: cores%2 == 0}))
 		if bruteForce(ops) {
 			continue
 		}
 		cores++
 		_, proof := testJudge().decide(context.Background(), ops)
+		if len(part(ops, proof, none)) != len(proof) {
+			t.Fatalf("proof %s of %s is not closed: making the core would start from everything", describe(proof), describe(ops))
+		}
 		core, minimal := testJudge().shrink(context.Background(), ops, proof)
 		if !minimal || bruteForce(core) {
 			t.Fatalf("core %s of %s: minimal %v, linearizable %v", describe(core), describe(ops), minimal, bruteForce(core))

@@ -188,10 +188,14 @@ func impossibleRead(ops []op, clusters []cluster) []int {
 }
 
 // withSource adds to a proof the write that would have served the read if not
-// for the rest of the proof, so that a reader need not wonder.
+// for the rest of the proof, or that came closest, so that a reader need not
+// wonder.
 func withSource(proof, ops []op, read *op) []op {
 	all := sourcesOf(ops)
 	w := all.latest(read)
+	if w == nil {
+		w = all.example(read)
+	}
 	if read.write || w == nil {
 		return proof
 	}
