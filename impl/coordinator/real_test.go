@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"dalio/impl/client"
+)
+
+// remoteShard is a shard whose parts run on hosts of their own.
+type remoteShard struct {
+	*internet
+	coordinator *command
+	address     string
+	socket      string
+}
+
+// serve starts the replicas, and then the coordinator on the devices given.
+func (n *internet) serve(coordinator *host, ip string, devices []string, replicas []*host, ips []string) *remoteShard {
+	n.Helper()
+	s := &remoteShard{internet: n, address: addressOf(ip), socket: filepath.Join(n.TempDir(), "status")}
+	args := []string{"coordinator", "--listen", s.address, "--status-socket", s.socket, "--sessions", "64"}
+	for _, device := range devices {
+		args = append(args, "--dev", device)
+	}
+	for i, h := range replicas {
+		id, listen := fmt.Sprint(16+i), addressOf(ips[i])
+		h.start("replica", "--id", id, "--listen", listen)
+		args = append(args, "--replica", id+"="+listen)
+	}
+	s.coordinator = coordinator.start(args...)
+	return s
+}
+
+// client opens a client on a host, by nothing but the coordinator's address.
+func (s *remoteShard) client(h *host) (c *client.Client) {
+	s.Helper()
+	h.do(func() (err error) {
+		c, err = client.Dial(s.Context(), s.address, client.Options{})
+		return err
+	})
+	s.Cleanup(func() { c.Close() })
+	return c
+}
+
+// use puts, gets and deletes keys of the client's own until every replica has
+// been asked, and then the same key as the other clients.
+func (s *remoteShard) use(name string, c *client.Client) {
+	s.Helper()
+	expect := func(key string, want []byte, wanted error) {
+		s.Helper()
+		if got, err := c.Get(s.Context(), key); !errors.Is(err, wanted) || string(got) != string(want) {
+			s.Errorf("%s: get of %s: %q, %v; want %q, %v", name, key, got, err, want, wanted)
+		}
+	}
+	large := slices.Repeat([]byte(name[:1]), 1300)
+	for i := range 20 {
+		key := fmt.Sprint(name, i)
+		expect(key, nil, client.ErrNotFound)
+		if err := c.Put(s.Context(), key, large); err != nil {
+			s.Errorf("%s: put: %v", name, err)
+		}
+		for range 3 {
+			expect(key, large, nil)
+		}
+		if err := c.Delete(s.Context(), key); err != nil {
+			s.Errorf("%s: delete: %v", name, err)
+		}
+		expect(key, nil, client.ErrNotFound)
+	}
+	if err := c.Put(s.Context(), "shared", []byte(name)); err != nil {
+		s.Errorf("%s: put of a shared key: %v", name, err)
+	}
+}
+
+// expectShard looks at the status: every replica was asked, and its hardware
+// address is that of the next hop.
+func (s *remoteShard) expectShard(device string, macs ...string) {
+	s.Helper()
+	status, err := FetchStatus(s.Context(), s.socket)
+	s.must(err)
+	if status.Device != device || len(status.Members) != len(macs) || status.PendingCount != 0 {
+		s.Errorf("status %+v; want device %q and %d members", status, device, len(macs))
+	}
+	for i, m := range status.Members {
+		if m.MAC != macs[i] || m.Reads == 0 {
+			s.Errorf("member %+v; want the hardware address %s, and reads", m, macs[i])
+		}
+	}
+	if n := status.Drops["internal"]; n != 0 {
+		s.Errorf("%d frames were dropped for an internal cause", n)
+	}
+}
+
+// expectEnd ends the coordinator, which must leave its devices as they were.
+func (s *remoteShard) expectEnd(on *host, devices ...string) {
+	s.Helper()
+	s.coordinator.end(s.internet, syscall.SIGTERM)
+	if code := s.coordinator.ProcessState.ExitCode(); code != 0 {
+		s.Errorf("the coordinator ended with %d: %s", code, s.coordinator.said.String())
+	}
+	for _, device := range devices {
+		link, err := on.kernel.LinkByName(device)
+		s.must(err)
+		if xdp := link.Attrs().Xdp; xdp != nil && xdp.Attached {
+			s.Errorf("device %s still has an XDP program", device)
+		}
+	}
+}
+
+// TestHostsOnOneNetwork: one device at the coordinator, all on one Ethernet, but
+// for a replica and a client behind a router.
+func TestHostsOnOneNetwork(t *testing.T) {
+	n := newInternet(t)
+	ethernet, coordinator, router, near, far := n.host("switch"), n.host("coordinator"), n.host("router"), n.host("near"), n.host("far")
+	replicas := []*host{n.host("replica0"), n.host("replica1"), n.host("replica2")}
+	for i, h := range []*host{coordinator, router, near, replicas[0], replicas[1]} {
+		h.cable("eth0", ethernet, fmt.Sprint("port", i))
+		h.up("eth0", fmt.Sprintf("10.1.0.%d/24", i+1))
+	}
+	ethernet.bridge()
+	router.forward()
+	for i, h := range []*host{far, replicas[2]} {
+		h.cable("eth0", router, fmt.Sprint("eth", i+1))
+		h.up("eth0", fmt.Sprintf("10.%d.0.2/24", i+2))
+		router.up(fmt.Sprint("eth", i+1), fmt.Sprintf("10.%d.0.1/24", i+2))
+		h.route("0.0.0.0/0", fmt.Sprintf("10.%d.0.1", i+2))
+	}
+	// Nothing tells the coordinator the way to the far client: it answers the way
+	// that requests came.
+	coordinator.route("10.3.0.0/24", "10.1.0.2")
+
+	s := n.serve(coordinator, "10.1.0.1", []string{"eth0"}, replicas, []string{"10.1.0.4", "10.1.0.5", "10.3.0.2"})
+	clients := []*client.Client{s.client(near), s.client(far)}
+	concurrently(func() { s.use("near", clients[0]) }, func() { s.use("far", clients[1]) })
+	s.expectShard("eth0", replicas[0].mac("eth0"), replicas[1].mac("eth0"), router.mac("eth0"))
+	s.expectEnd(coordinator, "eth0")
+}
