@@ -3,10 +3,11 @@
 package coordinator
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -50,33 +51,39 @@ func (s *remoteShard) client(h *host) (c *client.Client) {
 }
 
 // use puts, gets and deletes keys of the client's own until every replica has
-// been asked, and then the same key as the other clients.
+// been asked, and then puts the same key as the other clients.
 func (s *remoteShard) use(name string, c *client.Client) {
-	s.Helper()
-	expect := func(key string, want []byte, wanted error) {
-		s.Helper()
-		if got, err := c.Get(s.Context(), key); !errors.Is(err, wanted) || string(got) != string(want) {
-			s.Errorf("%s: get of %s: %q, %v; want %q, %v", name, key, got, err, want, wanted)
-		}
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	if err := use(ctx, name, c); err != nil {
+		s.Errorf("client %s: %v", name, err)
 	}
-	large := slices.Repeat([]byte(name[:1]), 1300)
+}
+
+func use(ctx context.Context, name string, c *client.Client) error {
+	expect := func(key string, want []byte, wanted error) error {
+		if got, err := c.Get(ctx, key); !errors.Is(err, wanted) || !bytes.Equal(got, want) {
+			return fmt.Errorf("get of %s: %d bytes, %v; want %d bytes, %v", key, len(got), err, len(want), wanted)
+		}
+		return nil
+	}
+	large := bytes.Repeat([]byte(name[:1]), 1300)
 	for i := range 20 {
 		key := fmt.Sprint(name, i)
-		expect(key, nil, client.ErrNotFound)
-		if err := c.Put(s.Context(), key, large); err != nil {
-			s.Errorf("%s: put: %v", name, err)
+		for _, step := range []func() error{
+			func() error { return expect(key, nil, client.ErrNotFound) },
+			func() error { return c.Put(ctx, key, large) },
+			func() error { return expect(key, large, nil) },
+			func() error { return expect(key, large, nil) },
+			func() error { return c.Delete(ctx, key) },
+			func() error { return expect(key, nil, client.ErrNotFound) },
+		} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
-		for range 3 {
-			expect(key, large, nil)
-		}
-		if err := c.Delete(s.Context(), key); err != nil {
-			s.Errorf("%s: delete: %v", name, err)
-		}
-		expect(key, nil, client.ErrNotFound)
 	}
-	if err := c.Put(s.Context(), "shared", []byte(name)); err != nil {
-		s.Errorf("%s: put of a shared key: %v", name, err)
-	}
+	return c.Put(ctx, "shared", []byte(name))
 }
 
 // expectShard looks at the status: every replica was asked, and its hardware
