@@ -41,18 +41,21 @@ func newBooth(t *testing.T, awaits protocol.MessageType) *booth {
 	}
 	t.Cleanup(func() { closeOrFail(t, around.Close) })
 	b := &booth{around: around, keys: makeKeys(site.Settings.Keys, site.Settings.KeySize), key: 9, lane: 5}
-	var lane surroundingsLane
-	if err := around.objects.Lanes.Lookup(uint32(b.lane), &lane); err != nil {
-		t.Fatal(err)
-	}
-	lane.Key, lane.Session, lane.Request, lane.Floor, lane.Awaits = uint32(b.key), 77, 7, 40, uint32(awaits)
-	if err := around.objects.Lanes.Put(uint32(b.lane), &lane); err != nil {
-		t.Fatal(err)
-	}
+	b.open(t, awaits)
 	if err := around.Change(Work{Writes: 500}, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// open opens the lane's request.
+func (b *booth) open(t *testing.T, awaits protocol.MessageType) {
+	t.Helper()
+	lane := surroundingsLane{Key: uint32(b.key), Session: 77, Request: 7, Floor: 40, Awaits: uint32(awaits)}
+	lane.Address = toPeer(protocol.Member{Address: client(b.lane)}).Address
+	if err := b.around.objects.Lanes.Put(uint32(b.lane), &lane); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (b *booth) value() []byte { return makeValue(b.key, b.around.site.Settings.ValueSize) }
@@ -156,6 +159,7 @@ func validChecksum(header []byte) bool {
 
 // TestWrongAnswers counts none of them as an operation, and each as a fault.
 func TestWrongAnswers(t *testing.T) {
+	b, wrong := newBooth(t, protocol.ReadResponse), uint64(0)
 	for name, change := range map[string]func(*protocol.Message, *protocol.Address){
 		"busy":             func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusBusy },
 		"expired":          func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusExpired },
@@ -174,12 +178,13 @@ func TestWrongAnswers(t *testing.T) {
 		"not to a replica": func(m *protocol.Message, _ *protocol.Address) { m.Type, m.Replica = protocol.Write, 16 },
 	} {
 		for _, awaits := range []protocol.MessageType{protocol.ReadResponse, protocol.WriteResponse} {
-			b := newBooth(t, awaits)
+			b.open(t, awaits)
 			m, to := b.answer(awaits), client(b.lane)
 			change(&m, &to)
 			verdict, _ := b.run(t, protocol.NewFrame(&m, self(), to))
+			wrong++
 			c := mustCount(t, b.around)
-			if verdict != xdpDrop || c.Operations() != 0 || sumOf(c.FaultsByName()) != 1 {
+			if verdict != xdpDrop || c.Operations() != 0 || sumOf(c.FaultsByName()) != wrong {
 				t.Errorf("%s, %v: verdict %d, %d operations, faults %v", name, awaits, verdict, c.Operations(), c.FaultsByName())
 			}
 		}

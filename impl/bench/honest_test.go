@@ -4,8 +4,11 @@ package bench
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
+	"io"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -187,8 +190,31 @@ func TestSuite(t *testing.T) {
 	if err := report.Print(&out); err != nil || !strings.Contains(out.String(), "c.of_echo") {
 		t.Errorf("Print() = %v:\n%s", err, out.String())
 	}
-	if err := report.Write(t.TempDir() + "/report.json"); err != nil {
+	dir := t.TempDir()
+	if err := errors.Join(report.Write(dir+"/report.json"), report.PlotCPU(dir+"/cpu.svg")); err != nil {
 		t.Error(err)
+	}
+	checkXML(t, dir+"/cpu.svg")
+}
+
+// checkXML reads a file to its end.
+func checkXML(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	elements := 0
+	for decoder := xml.NewDecoder(file); ; elements++ {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	if elements < 100 {
+		t.Errorf("%s has only %d elements", path, elements)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -91,88 +90,54 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 	}
 	defer func() { err = errors.Join(err, around.Close()) }()
 
-	longest := t.Warm + t.Window + 10*time.Second
-	fill := Work{Writes: 1000, InTurn: true, Echo: w.Work.Echo}
-	if err := around.Start(fill, longest); err != nil {
-		return Sample{}, err
-	}
-	if err := around.awaitOperations(ctx, uint64(2*s.Keys)); err != nil {
-		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), w.Name, err)
-	}
-	if err := around.Change(w.Work, longest); err != nil {
-		return Sample{}, err
-	}
 	inside := append(running.Processes(), thread)
 	for _, pid := range append(inside, around.thread) {
 		if err := prefer(pid); err != nil {
 			return Sample{}, err
 		}
 	}
-	before, after, err := around.watch(ctx, inside, t)
+	var before, after instant
+	err = site.Do(func() error {
+		var err error
+		before, after, err = around.conduct(ctx, w.Work, inside, t)
+		return err
+	})
 	if err != nil {
-		return Sample{}, err
-	}
-	if err := around.Stop(); err != nil {
 		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), w.Name, err)
 	}
 	return before.until(after, c.Name(), w.Name)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
+// conduct makes the load, and looks at all counters at both ends of the window.
+// It runs on the site's thread, which the load must not hold up.
+func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timing) (before, after instant, err error) {
+	if err := preempt(s.site.Settings.SurroundingsCPU); err != nil {
+		return before, after, err
 	}
-}
-
-// awaitOperations waits until so many operations are complete.
-func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
-	const patience = 5 * time.Second
-	for deadline := time.Now().Add(patience); ; {
-		c, err := s.Counts()
-		if err != nil {
-			return err
-		}
-		if c.Operations() >= n {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d operations of %d after %v: %w", c.Operations(), n, patience, c.verdict(s.site.Settings.Lanes))
-		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return err
-		}
+	longest := t.Warm + t.Window + 10*time.Second
+	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
+	if err := s.begin(fill, longest); err != nil {
+		return before, after, err
 	}
-}
-
-// watch looks at all counters at both ends of the window. What it reads must be
-// of one moment, so nothing may come between, the load included.
-func (s *Surroundings) watch(ctx context.Context, inside []int, t Timing) (before, after instant, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// The thread ends with the goroutine, and its priority with the thread.
-		runtime.LockOSThread()
-		if err = preempt(s.site.Settings.SurroundingsCPU); err != nil {
-			return
-		}
-		if err = pause(ctx, t.Warm); err != nil {
-			return
-		}
-		if before, err = s.look(inside); err != nil {
-			return
-		}
-		if err = pause(ctx, t.Window); err != nil {
-			return
-		}
-		after, err = s.look(inside)
-	}()
-	<-done
-	return before, after, err
+	if err := s.awaitOperations(ctx, uint64(2*s.site.Settings.Keys)); err != nil {
+		return before, after, err
+	}
+	if err := s.Change(w, longest); err != nil {
+		return before, after, err
+	}
+	if err := pause(ctx, t.Warm); err != nil {
+		return before, after, err
+	}
+	if before, err = s.look(inside); err != nil {
+		return before, after, err
+	}
+	if err := pause(ctx, t.Window); err != nil {
+		return before, after, err
+	}
+	if after, err = s.look(inside); err != nil {
+		return before, after, err
+	}
+	return before, after, s.Stop()
 }
 
 // pause sleeps on the calling thread: a goroutine that sleeps is woken by
@@ -191,10 +156,48 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// look reads all counters, those of the processor time of the processes given
-// next to those of the operations.
+// awaitOperations waits until so many operations are complete.
+func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
+	const patience = 5 * time.Second
+	for deadline := time.Now().Add(patience); ; {
+		c, err := s.Counts()
+		if err != nil {
+			return err
+		}
+		if c.Operations() >= n {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d operations of %d after %v: %w", c.Operations(), n, patience, c.verdict(s.site.Settings.Lanes))
+		}
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// look reads all counters. What it reads must be of one moment, so it looks
+// again when something came between.
 func (s *Surroundings) look(inside []int) (instant, error) {
-	i := instant{at: time.Now()}
+	const moment, tries = 200 * time.Microsecond, 20
+	for try := 1; ; try++ {
+		i, err := s.glance(inside)
+		if err != nil || time.Since(i.at) < moment {
+			return i, err
+		}
+		if try == tries {
+			return i, fmt.Errorf("the counters could not be read within %v: the machine is too busy", moment)
+		}
+	}
+}
+
+func (s *Surroundings) glance(inside []int) (instant, error) {
+	var err error
+	i := instant{}
+	if i.processor, err = processorTime(s.site.Settings.CoordinatorCPU); err != nil {
+		return i, err
+	}
+	i.at = time.Now()
 	for _, pid := range inside {
 		used, err := cpuTime(pid)
 		if err != nil {
@@ -202,14 +205,10 @@ func (s *Surroundings) look(inside []int) (instant, error) {
 		}
 		i.inside += used
 	}
-	var err error
 	if i.counts, err = s.Counts(); err != nil {
 		return i, err
 	}
-	if i.outside, err = cpuTime(s.thread); err != nil {
-		return i, err
-	}
-	i.processor, err = processorTime(s.site.Settings.CoordinatorCPU)
+	i.outside, err = cpuTime(s.thread)
 	return i, err
 }
 

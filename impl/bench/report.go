@@ -134,7 +134,7 @@ func (r *Report) Write(path string) error {
 	return nil
 }
 
-// Print writes the tables that a person reads.
+// Print writes the tables that a person reads, after Suite.Run made the report.
 func (r *Report) Print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nworkload\tcontender\tns/op\tops/s\tcoordinator busy\tsurroundings busy\tothers on its processor\t\n")
@@ -144,7 +144,8 @@ func (r *Report) Print(out io.Writer) error {
 			100*of(func(s Sample) float64 { return s.Busy }), 100*of(func(s Sample) float64 { return s.Outside }),
 			100*of(func(s Sample) float64 { return s.Foreign }))
 	}
-	fmt.Fprintf(t, "\nratio\tmedian\t95%% interval\trange\tof what\t\n")
+	confidence := r.Intervals[r.rows[0].Key].Confidence
+	fmt.Fprintf(t, "\nratio\tmedian\t%.0f %% interval\trange\tof what\t\n", 100*confidence)
 	for _, row := range r.rows {
 		i, samples := r.Intervals[row.Key], r.Samples[row.Key]
 		fmt.Fprintf(t, "%s\t%.2f\t%.2f to %.2f\t%.2f to %.2f\t%s\t\n", row.Key, r.Ratios[row.Key], i.Low, i.High,

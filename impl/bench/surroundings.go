@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -192,10 +193,15 @@ type Work struct {
 // Start sends the first frame of each lane. All load ends after the time given,
 // whether or not anybody stops it.
 func (s *Surroundings) Start(w Work, longest time.Duration) error {
+	return s.site.Do(func() error { return s.begin(w, longest) })
+}
+
+// begin is Start on the site's thread.
+func (s *Surroundings) begin(w Work, longest time.Duration) error {
 	if err := s.Change(w, longest); err != nil {
 		return err
 	}
-	return s.site.Do(func() error { return s.seed(w.Echo) })
+	return s.seed(w.Echo)
 }
 
 // Change gives the lanes other work.
@@ -253,7 +259,7 @@ func (s *Surroundings) Stop() error {
 		return err
 	}
 	const patience = time.Second
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; {
 		c, err := s.Counts()
 		if err != nil {
 			return err
@@ -262,6 +268,9 @@ func (s *Surroundings) Stop() error {
 		// A lane with a wrong answer never ends.
 		if lost <= int(c.wrong()) || time.Now().After(deadline) {
 			return c.verdict(lost)
+		}
+		if err := pause(context.Background(), time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
