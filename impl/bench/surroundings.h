@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* What the surroundings are told, know and count. */
+#ifndef BENCH_SURROUNDINGS_H
+#define BENCH_SURROUNDINGS_H
+
+#include "frame.h"
+
+#define MAX_LANES 1024
+#define MAX_KEYS 4096
+/* Key and value of one key. More would not fit the room in front of a frame. */
+#define MAX_PAYLOAD 1384
+
+/* Fixed when the program is loaded. */
+const volatile struct peer coordinator;
+const volatile struct peer replicas[MAX_MEMBERS];
+const volatile __u32 replica_count = 3;
+const volatile __u32 coordinator_ifindex;
+const volatile __u32 epoch = 1;
+const volatile __u32 lane_count = 64;
+/* The port of lane 0; the others follow. */
+const volatile __u32 first_port = 20000;
+/* A power of two. The index of a key is in the low bits of its hash. */
+const volatile __u32 key_count = 1024;
+const volatile __u32 key_len = 16;
+const volatile __u32 value_len = 64;
+/* Whether versions in answers are judged; a stateless forwarder gives none. */
+const volatile __u32 audited = 1;
+
+/* Written by user space while the program runs. */
+struct orders {
+	/* Frames are dropped after this time of the coarse monotonic clock. */
+	__u64 deadline;
+	/* Writes among 1,000 operations. */
+	__u32 writes;
+	/* Keys are taken in turn, not at random. */
+	__u32 in_turn;
+	/* Lanes end when their operation is complete. */
+	__u32 stop;
+	/* What comes back is what was sent: the peer is an echo. */
+	__u32 echo;
+};
+
+struct orders control;
+
+/* Why an answer was not counted. */
+enum fault {
+	FAULT_LANE,	/* to no lane of ours */
+	FAULT_STATUS,	/* not OK */
+	FAULT_REQUEST,	/* not of the lane's open request */
+	FAULT_SHAPE,	/* wrong key, digest or length */
+	FAULT_VERSION,	/* older than what was committed before the request */
+	FAULT_REPLICA,	/* a request to no replica of ours, or not in its form */
+	FAULT_TYPE,	/* a message that a coordinator doesn't send */
+	FAULT_FOREIGN,	/* not of Dalio */
+	FAULT_ROOM,	/* the kernel would not make room for a value */
+	FAULT_LATE,	/* after the deadline */
+	FAULT_COUNT,
+};
+
+struct tally {
+	__u64 reads;
+	__u64 writes;
+	__u64 opens;
+	__u64 echoes;
+	/* Lanes that ended after the stop. */
+	__u64 parked;
+	/* Frames received and sent. */
+	__u64 in;
+	__u64 out;
+	/* Reads that came back to a replica because of the gate. */
+	__u64 hops;
+	__u64 faults[FAULT_COUNT];
+	/* Reads served by each replica, and writes applied. */
+	__u64 served[MAX_MEMBERS];
+	__u64 applied[MAX_MEMBERS];
+};
+
+struct tally counts;
+
+struct lane {
+	struct address address;
+	__u32 key;
+	__u64 session;
+	__u64 request;
+	/* The newest version that was committed when the request was sent. */
+	__u64 floor;
+	__u64 completed;
+	/* The type of the answer that the lane waits for. */
+	__u32 awaits;
+	__u32 unused[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_LANES);
+	__type(key, __u32);
+	__type(value, struct lane);
+} lanes SEC(".maps");
+
+/* Every write of a key has the same value, so that digests need no computing. */
+struct key {
+	__u64 hash;
+	/* Of the key alone followed by its value. */
+	__u32 digest;
+	__u32 unused;
+	/* The newest version that a client knows to be committed. */
+	__u64 floor;
+	__u8 payload[MAX_PAYLOAD];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_KEYS);
+	__type(key, __u32);
+	__type(value, struct key);
+} keys SEC(".maps");
+
+/* What a replica holds of a key. */
+struct record {
+	__u64 seq;
+	__u64 writer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_KEYS * MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct record);
+} records SEC(".maps");
+
+/* Only the program's own thread draws from it. */
+__u64 random_state = 1;
+
+#endif
