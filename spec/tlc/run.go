@@ -233,7 +233,7 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
 	args = append(args,
-		heap, "-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + directory,
+		heap, "-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir="+directory,
 		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0",
 		"-config", configPath)
 	args = append(append(args, options...), "MCDalio.tla")
