@@ -5,7 +5,6 @@ package linear
 import (
 	"context"
 	"io"
-	"os"
 	"testing"
 	"time"
 
@@ -13,11 +12,7 @@ import (
 	"dalio/traces"
 )
 
-// large is a history with a hot key and pending writes all along: both are
-// more than Porcupine can search.
-var large = synth.Config{
-	Seed: 1, Operations: 1_000_000, Keys: 1000, Processes: 16, Skew: 0.99, Writes: 0.5, Info: 0.01, Fail: 0.01,
-}
+var large = synth.Large
 
 // checkSynthetic judges a made history, and returns the key of its planted read.
 func checkSynthetic(t testing.TB, c synth.Config, opt Options) (Report, string) {
@@ -69,25 +64,4 @@ func expectOneBadKey(t *testing.T, report Report, planted string) {
 			t.Errorf("the core has %d operations, minimal %v: %v", len(k.Core), k.Minimal, k.Core)
 		}
 	}
-}
-
-// TestWriteSynthetic writes the large history to a file for measuring the
-// command: DALIO_SYNTH=FILE go test -run WriteSynthetic.
-func TestWriteSynthetic(t *testing.T) {
-	path := os.Getenv("DALIO_SYNTH")
-	if path == "" {
-		t.Skip("set DALIO_SYNTH to a file name to write the large history")
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	c := large
-	c.Stale = os.Getenv("DALIO_SYNTH_STALE") != ""
-	planted, err := synth.Write(f, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("wrote %s, stale read of %q", path, planted)
 }

@@ -31,6 +31,12 @@ type Config struct {
 	Stale      bool    // one read returns a value that was overwritten before it
 }
 
+// Large is a history with a hot key and pending writes all along: both are more
+// than Porcupine can search.
+var Large = Config{
+	Seed: 1, Operations: 1_000_000, Keys: 1000, Processes: 16, Skew: 0.99, Writes: 0.5, Info: 0.01, Fail: 0.01,
+}
+
 // Write records the history into w, and returns the key of the planted read.
 func Write(w io.Writer, c Config) (stale string, err error) {
 	s := newStore(c)
