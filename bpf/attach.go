@@ -8,40 +8,99 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+
+	"dalio/protocol"
 )
 
 // ErrAttached is returned by Attach when the data plane is attached already.
 var ErrAttached = errors.New("the data plane is attached already")
 
-// Attach attaches the program to a device of the calling thread's network
-// namespace, in native mode. It returns ErrNoDevice, ErrNoNativeXDP,
-// ErrDeviceBusy, ErrMTU or ErrPermission when it is refused for that cause. All
-// replicas must be reached through this device.
-func (d *DataPlane) Attach(ifindex int) error {
+// Attach attaches the program to devices of the calling thread's network
+// namespace, in native mode: to one, by which all replicas are reached, or to
+// several if it was loaded for that. It returns ErrNoDevice, ErrNoNativeXDP,
+// ErrDeviceBusy, ErrMTU or ErrPermission when it is refused for that cause, and is
+// attached to all devices or to none.
+func (d *DataPlane) Attach(ifindexes ...int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.link != nil {
+	if len(d.devices) != 0 {
 		return ErrAttached
 	}
-	if err := d.objects.EgressIfindex.Set(uint32(ifindex)); err != nil {
-		return fmt.Errorf("attach to device %s: %w", deviceName(ifindex), err)
-	}
-	l, err := attachNative(d.objects.Coordinator, ifindex)
-	if err != nil {
-		return err
-	}
-	d.link, d.ifindex = l, ifindex
-	if err := d.fillGroup(memberCount(d.memberships[d.active].Members)); err != nil {
+	if err := d.attach(ifindexes); err != nil {
 		return errors.Join(err, d.detach())
 	}
 	return nil
 }
 
-// Detach takes the program off its device, if it is attached.
+func (d *DataPlane) attach(ifindexes []int) error {
+	most := 1
+	if d.options.SeveralDevices {
+		most = maxDevices
+	}
+	if len(ifindexes) == 0 || len(ifindexes) > most {
+		return fmt.Errorf("%w: attach to %d devices, want 1 to %d", ErrOptions, len(ifindexes), most)
+	}
+	if err := checkPaths(d.paths, ifindexes); err != nil {
+		return err
+	}
+	if err := d.enterDevices(ifindexes); err != nil {
+		return err
+	}
+	// Everything is in place before the first frame comes.
+	if err := d.install(d.memberships[d.active]); err != nil {
+		return err
+	}
+	if err := d.fillGroup(d.memberships[d.active].Members); err != nil {
+		return err
+	}
+	for _, ifindex := range ifindexes {
+		l, err := attachNative(d.objects.Coordinator, ifindex)
+		if err != nil {
+			return err
+		}
+		d.links = append(d.links, l)
+	}
+	return nil
+}
+
+// enterDevices makes the devices known to the program under their numbers.
+func (d *DataPlane) enterDevices(ifindexes []int) error {
+	var table deviceTable
+	for number, ifindex := range ifindexes {
+		device, err := net.InterfaceByIndex(ifindex)
+		if err != nil {
+			return fmt.Errorf("attach XDP program to device number %d: %w (%w)", ifindex, ErrNoDevice, err)
+		}
+		if slices.Contains(d.devices, ifindex) {
+			return fmt.Errorf("%w: attach to device %s twice", ErrOptions, device.Name)
+		}
+		d.devices = append(d.devices, ifindex)
+		table[number].set(device)
+		if !d.options.SeveralDevices {
+			continue
+		}
+		if err := d.objects.DeviceNumbers.Put(uint32(ifindex), uint32(number)); err != nil {
+			return fmt.Errorf("enter device %s: %w", device.Name, err)
+		}
+		if err := d.objects.Exits.Put(uint32(number), d.leaveBy(ifindex)); err != nil {
+			return fmt.Errorf("enter device %s: %w", device.Name, explainAttach(err))
+		}
+	}
+	if err := d.objects.EgressIfindex.Set(uint32(ifindexes[0])); err != nil {
+		return fmt.Errorf("enter devices: %w", err)
+	}
+	if err := d.objects.Devices.Set(table); err != nil {
+		return fmt.Errorf("enter devices: %w", err)
+	}
+	return nil
+}
+
+// Detach takes the program off its devices, if it is attached.
 func (d *DataPlane) Detach() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,34 +108,84 @@ func (d *DataPlane) Detach() error {
 }
 
 func (d *DataPlane) detach() error {
-	if d.link == nil {
-		return nil
+	var problems []error
+	for _, l := range d.links {
+		problems = append(problems, l.Close())
 	}
-	err := errors.Join(d.link.Close(), d.fillGroup(0))
-	d.link, d.ifindex = nil, 0
-	if err != nil {
+	problems = append(problems, d.fillGroup(0))
+	if d.options.SeveralDevices {
+		for number, ifindex := range d.devices {
+			problems = append(problems, remove(d.objects.Exits, uint32(number)), remove(d.objects.DeviceNumbers, uint32(ifindex)))
+		}
+	}
+	d.links, d.devices = nil, nil
+	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("detach data plane: %w", err)
 	}
 	return nil
 }
 
-// fillGroup gives the multicast group n entries, all of them for the one device:
-// the clone program tells the copies apart.
-func (d *DataPlane) fillGroup(n int) error {
-	for ; d.cloned < n; d.cloned++ {
-		value := make([]byte, 8)
-		binary.NativeEndian.PutUint32(value[0:], uint32(d.ifindex))
-		binary.NativeEndian.PutUint32(value[4:], uint32(d.objects.Clone.FD()))
-		if err := d.objects.Group.Put(uint32(d.cloned), value); err != nil {
-			return fmt.Errorf("enter device %s into the multicast group: %w", deviceName(d.ifindex), explainAttach(err))
+// numbers returns the number of each device.
+func (d *DataPlane) numbers() map[int]int {
+	numbers := map[int]int{}
+	for number, ifindex := range d.devices {
+		numbers[ifindex] = number
+	}
+	return numbers
+}
+
+// checkPaths returns ErrNoDevice if a replica's device is not among the devices.
+func checkPaths(paths [protocol.MaxMembers]int, devices []int) error {
+	for i, ifindex := range paths {
+		if ifindex != 0 && !slices.Contains(devices, ifindex) {
+			return fmt.Errorf("path of replica index %d: %w: the data plane is not on device %s", i, ErrNoDevice, deviceName(ifindex))
 		}
 	}
-	for ; d.cloned > n; d.cloned-- {
-		err := d.objects.Group.Delete(uint32(d.cloned - 1))
-		// The kernel removes the entries of a device that goes away.
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("shrink the multicast group: %w", err)
+	return nil
+}
+
+// fillGroup gives the multicast group an entry for each of the members, for the
+// device that the member is reached by: the clone program tells copies apart.
+// While there is no device, there are no entries.
+func (d *DataPlane) fillGroup(members uint16) error {
+	for i, entered := range d.group {
+		wanted := 0
+		if members>>i&1 != 0 && len(d.devices) != 0 {
+			if wanted = d.paths[i]; wanted == 0 {
+				wanted = d.devices[0]
+			}
 		}
+		if wanted == entered {
+			continue
+		}
+		d.group[i] = wanted
+		if wanted == 0 {
+			if err := remove(d.objects.Group, uint32(i)); err != nil {
+				return fmt.Errorf("shrink the multicast group: %w", err)
+			}
+			continue
+		}
+		if err := d.objects.Group.Put(uint32(i), d.leaveBy(wanted)); err != nil {
+			return fmt.Errorf("enter device %s into the multicast group: %w", deviceName(wanted), explainAttach(err))
+		}
+	}
+	return nil
+}
+
+// leaveBy is the value of a device map's entry. All entries have the one program,
+// because the kernel runs the first one's on all that leaves at the same time.
+func (d *DataPlane) leaveBy(ifindex int) []byte {
+	value := make([]byte, 8)
+	binary.NativeEndian.PutUint32(value[0:], uint32(ifindex))
+	binary.NativeEndian.PutUint32(value[4:], uint32(d.objects.Clone.FD()))
+	return value
+}
+
+// remove deletes a key. The kernel itself removes the entries of a device that
+// goes away.
+func remove(m *ebpf.Map, key uint32) error {
+	if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ static __always_inline enum drop_reason handle_open_request(struct packet *p)
 	count(p, activity);
 	respond(p, MESSAGE_OPEN_RESPONSE, session ? STATUS_OK : STATUS_BUSY);
 	p->message->session = bpf_cpu_to_be64(session);
-	return transmit(p, &from, 0);
+	return transmit(p, &from, p->ingress, 0);
 }
 
 /*
@@ -178,17 +178,18 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 	switch (activity) {
 	case ACTIVITY_SEQUENCED:
 	case ACTIVITY_RETRIED:
+		learn(p, &from);
 		make_write(p, &from, SEQ(word));
 		p->targets = p->view->members & ~ACKS(word);
 		return p->targets ? REASON_NONE : REASON_INTERNAL;
 	case ACTIVITY_REPEATED:
-		return answer_write(p, &from, STATUS_OK, SEQ(word));
+		return answer_write(p, &from, p->ingress, STATUS_OK, SEQ(word));
 	case ACTIVITY_REFUSED:
-		return answer_write(p, &from, STATUS_REFUSED, 0);
+		return answer_write(p, &from, p->ingress, STATUS_REFUSED, 0);
 	case ACTIVITY_WRITE_BUSY:
-		return answer_write(p, &from, STATUS_BUSY, 0);
+		return answer_write(p, &from, p->ingress, STATUS_BUSY, 0);
 	default:
-		return answer_write(p, &from, STATUS_EXPIRED, 0);
+		return answer_write(p, &from, p->ingress, STATUS_EXPIRED, 0);
 	}
 }
 
@@ -211,9 +212,10 @@ static __always_inline enum drop_reason handle_read_request(struct packet *p)
 		respond(p, MESSAGE_READ_RESPONSE, STATUS_BUSY);
 		m->replica = 0;
 		m->key_len = 0;
-		return transmit(p, &from, 0);
+		return transmit(p, &from, p->ingress, 0);
 	}
 	count(p, ACTIVITY_FORWARDED);
+	learn(p, &from);
 	turn = bpf_be64_to_cpu(m->session) + bpf_be64_to_cpu(m->request) + m->attempt;
 	m->hops = 0;
 	m->client = from;

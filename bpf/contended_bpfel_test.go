@@ -17,9 +17,12 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	contendedMapCounters        = "counters"
+	contendedMapDeviceNumbers   = "device_numbers"
+	contendedMapExits           = "exits"
 	contendedMapGroup           = "group"
 	contendedMapMulticasts      = "multicasts"
 	contendedMapSessions        = "sessions"
+	contendedMapStations        = "stations"
 	contendedProgClone          = "clone"
 	contendedProgCoordinator    = "coordinator"
 	contendedVarActive          = "active"
@@ -27,11 +30,13 @@ const (
 	contendedVarCoordinatorMac  = "coordinator_mac"
 	contendedVarCoordinatorPort = "coordinator_port"
 	contendedVarDeBruijnIndex   = "de_bruijn_index"
+	contendedVarDevices         = "devices"
 	contendedVarEgressIfindex   = "egress_ifindex"
 	contendedVarMaxSessions     = "max_sessions"
 	contendedVarMemberships     = "memberships"
 	contendedVarSequence        = "sequence"
 	contendedVarSessionTtl      = "session_ttl"
+	contendedVarSeveralDevices  = "several_devices"
 	contendedVarTick            = "tick"
 	contendedVarWireTypes       = "wire_types"
 )
@@ -86,10 +91,13 @@ type contendedProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type contendedMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Group      *ebpf.MapSpec `ebpf:"group"`
-	Multicasts *ebpf.MapSpec `ebpf:"multicasts"`
-	Sessions   *ebpf.MapSpec `ebpf:"sessions"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	DeviceNumbers *ebpf.MapSpec `ebpf:"device_numbers"`
+	Exits         *ebpf.MapSpec `ebpf:"exits"`
+	Group         *ebpf.MapSpec `ebpf:"group"`
+	Multicasts    *ebpf.MapSpec `ebpf:"multicasts"`
+	Sessions      *ebpf.MapSpec `ebpf:"sessions"`
+	Stations      *ebpf.MapSpec `ebpf:"stations"`
 }
 
 // contendedVariableSpecs contains global variables before they are loaded into the kernel.
@@ -101,11 +109,13 @@ type contendedVariableSpecs struct {
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
 	Tick            *ebpf.VariableSpec `ebpf:"tick"`
 	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
 }
@@ -130,18 +140,24 @@ func (o *contendedObjects) Close() error {
 //
 // It can be passed to loadContendedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type contendedMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Group      *ebpf.Map `ebpf:"group"`
-	Multicasts *ebpf.Map `ebpf:"multicasts"`
-	Sessions   *ebpf.Map `ebpf:"sessions"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	DeviceNumbers *ebpf.Map `ebpf:"device_numbers"`
+	Exits         *ebpf.Map `ebpf:"exits"`
+	Group         *ebpf.Map `ebpf:"group"`
+	Multicasts    *ebpf.Map `ebpf:"multicasts"`
+	Sessions      *ebpf.Map `ebpf:"sessions"`
+	Stations      *ebpf.Map `ebpf:"stations"`
 }
 
 func (m *contendedMaps) Close() error {
 	return _ContendedClose(
 		m.Counters,
+		m.DeviceNumbers,
+		m.Exits,
 		m.Group,
 		m.Multicasts,
 		m.Sessions,
+		m.Stations,
 	)
 }
 
@@ -154,11 +170,13 @@ type contendedVariables struct {
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
 	Tick            *ebpf.Variable `ebpf:"tick"`
 	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
 }

@@ -5,7 +5,6 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +59,21 @@ func (d *DataPlane) SetMembers(members ...protocol.Member) error {
 	return err
 }
 
+// SetPaths says by which of several devices each replica index is reached: one
+// that the data plane is attached to, or 0 for the first of them. It returns
+// ErrNoDevice for another one; before Attach, which then does, it takes any.
+func (d *DataPlane) SetPaths(paths [protocol.MaxMembers]int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.devices) != 0 {
+		if err := checkPaths(paths, d.devices); err != nil {
+			return err
+		}
+	}
+	d.paths = paths
+	return d.install(d.memberships[d.active])
+}
+
 // SetServing says which members may serve reads, as a set of indices. It returns
 // ErrMembers if one of them is no member.
 func (d *DataPlane) SetServing(set uint16) error {
@@ -96,15 +110,19 @@ func (d *DataPlane) publish(change func(*membership) error) error {
 	if err := change(&next); err != nil {
 		return err
 	}
+	return d.install(next)
+}
+
+// install is what publish does with the changed membership.
+func (d *DataPlane) install(next membership) error {
+	next.setPaths(d.paths, d.numbers())
 	if next == d.memberships[d.active] {
 		return nil
 	}
 	spare := 1 - d.active
 	d.memberships[spare] = next
-	if d.link != nil {
-		if err := d.fillGroup(memberCount(next.Members)); err != nil {
-			return err
-		}
+	if err := d.fillGroup(next.Members); err != nil {
+		return err
 	}
 	if err := d.objects.Memberships.Set(d.memberships); err != nil {
 		return fmt.Errorf("publish membership: %w", err)
@@ -113,7 +131,7 @@ func (d *DataPlane) publish(change func(*membership) error) error {
 		return fmt.Errorf("publish membership: %w", err)
 	}
 	d.active = spare
-	if d.link == nil {
+	if len(d.links) == 0 {
 		return nil
 	}
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
@@ -121,5 +139,3 @@ func (d *DataPlane) publish(change func(*membership) error) error {
 	}
 	return nil
 }
-
-func memberCount(set uint16) int { return bits.OnesCount16(set) }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"net"
 
 	"github.com/cilium/ebpf"
 
@@ -20,10 +21,13 @@ type (
 	sessionEntry  = coordinatorSessionEntry
 	counterSet    = coordinatorCounters
 	multicastMeta = coordinatorMulticast
+	deviceTable   = [maxDevices]coordinatorDevice
 )
 
 const (
 	sessionsMap   = coordinatorMapSessions
+	stationsMap   = coordinatorMapStations
+	maxDevices    = len(membership{}.Leaving)
 	committedAcks = 1<<protocol.MaxMembers - 1
 )
 
@@ -34,7 +38,7 @@ var (
 		"HandleReadReply"}
 	activityNames = [...]string{"passed", "opened", "reopened", "open_busy", "sequenced", "multicasts", "retried",
 		"redriven", "repeated", "expired", "refused", "write_busy", "commits", "forwarded", "read_busy", "released",
-		"gated", "hops", "clones", "surplus"}
+		"gated", "hops", "clones", "surplus", "redirected", "learned", "stranded"}
 )
 
 // The generated arrays have the lengths of the C enumerations: these lines do
@@ -44,12 +48,31 @@ var (
 	_ = counterSet{}.Activities == [len(activityNames)]uint64{}
 )
 
-// embedded returns the object that is shipped.
-func embedded() (*ebpf.CollectionSpec, error) { return loadCoordinator() }
+// embedded returns the object that is shipped, for one device or for several.
+func embedded(several bool) (*ebpf.CollectionSpec, error) {
+	if several {
+		return loadSeveral()
+	}
+	return loadCoordinator()
+}
+
+// isForSeveral says whether an object was built for several devices.
+func isForSeveral(spec *ebpf.CollectionSpec) (bool, error) {
+	var several uint32
+	v := spec.Variables[coordinatorVarSeveralDevices]
+	if v == nil {
+		return false, fmt.Errorf("it has no variable %s", coordinatorVarSeveralDevices)
+	}
+	err := v.Get(&several)
+	return several != 0, err
+}
 
 // configure sets the constants that the program is loaded with.
 func configure(spec *ebpf.CollectionSpec, o Options) error {
 	spec.Maps[sessionsMap].MaxEntries = o.MaxSessions
+	if !o.SeveralDevices {
+		spec.Maps[stationsMap].MaxEntries = 1
+	}
 	address := toAddress(o.Self)
 	for name, value := range map[string]any{
 		coordinatorVarCoordinatorIp:   address.ip,
@@ -96,6 +119,13 @@ func (a address) model() protocol.Address {
 	return out
 }
 
+func (d *coordinatorDevice) set(device *net.Interface) {
+	d.Ifindex = uint32(device.Index)
+	if len(device.HardwareAddr) == 6 {
+		d.Mac = toAddress(protocol.Address{MAC: [6]byte(device.HardwareAddr)}).mac
+	}
+}
+
 func (m *membership) setKnown(known [protocol.MaxMembers]protocol.Member) {
 	for i, member := range known {
 		a := toAddress(member.Address)
@@ -111,6 +141,16 @@ func (m *membership) known() (known [protocol.MaxMembers]protocol.Member) {
 		known[i].Address = address{ip: k.Address.Ip, port: k.Address.Port, mac: k.Address.Mac}.model()
 	}
 	return known
+}
+
+// setPaths says by which device, of those with numbers, each replica is reached.
+func (m *membership) setPaths(paths [protocol.MaxMembers]int, numbers map[int]int) {
+	m.Leaving = [maxDevices]uint16{}
+	for i, ifindex := range paths {
+		number := numbers[ifindex]
+		m.Device[i] = uint8(number)
+		m.Leaving[number] |= m.Members & (1 << i)
+	}
 }
 
 func (m *membership) setServing(set uint16) {

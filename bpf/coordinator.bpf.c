@@ -3,14 +3,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
  * The coordinator of a shard, as an XDP program on the device that faces clients
- * and replicas: it gives writes their versions and multicasts them, collects
- * acknowledgements, forwards reads, and releases no value before its version is
- * committed. Its actions have the names of those in spec/Dalio.tla, and package
- * protocol has the same coordinator in Go, to the byte.
+ * and replicas, or on several such devices: it gives writes their versions and
+ * multicasts them, collects acknowledgements, forwards reads, and releases no
+ * value before its version is committed. Its actions have the names of those in
+ * spec/Dalio.tla, and package protocol has the same coordinator in Go, to the
+ * byte.
  *
  *   wire.h       the wire format, and the names shared with Go
  *   state.h      configuration, tables and counters
  *   packet.h     from a frame to a packet
+ *   device.h     the devices it comes in and leaves by
  *   frame.h      rewriting in place, answers
  *   multicast.h  one frame to many replicas
  *   client.h     handlers of what clients send, and the session table
@@ -60,14 +62,16 @@ static __always_inline int coordinate(struct xdp_md *ctx)
 		count(&p, ACTIVITY_PASSED);
 		return XDP_PASS;
 	}
+	if (!reason && !find_ingress(&p))
+		reason = REASON_INTERNAL;
 	if (!reason) {
 		p.view = &memberships[READ_ONCE(active) & 1];
 		reason = handle(&p);
 	}
 	if (!reason) {
-		if (!p.targets)
+		if (!p.targets && stays(&p))
 			return XDP_TX;
-		if (broadcast(&p) == XDP_REDIRECT)
+		if ((p.targets ? broadcast(&p) : send(&p)) == XDP_REDIRECT)
 			return XDP_REDIRECT;
 		reason = REASON_INTERNAL;
 	}

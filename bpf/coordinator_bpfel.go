@@ -47,7 +47,10 @@ const (
 	coordinatorActivityACTIVITY_HOPS       coordinatorActivity = 17
 	coordinatorActivityACTIVITY_CLONES     coordinatorActivity = 18
 	coordinatorActivityACTIVITY_SURPLUS    coordinatorActivity = 19
-	coordinatorActivityACTIVITY_COUNT      coordinatorActivity = 20
+	coordinatorActivityACTIVITY_REDIRECTED coordinatorActivity = 20
+	coordinatorActivityACTIVITY_LEARNED    coordinatorActivity = 21
+	coordinatorActivityACTIVITY_STRANDED   coordinatorActivity = 22
+	coordinatorActivityACTIVITY_COUNT      coordinatorActivity = 23
 )
 
 type coordinatorBpfDevmapVal struct {
@@ -63,8 +66,15 @@ type coordinatorCounters struct {
 	_          structs.HostLayout
 	Drops      [20]uint64
 	Actions    [5]uint64
-	Activities [20]uint64
+	Activities [23]uint64
 	Reads      [16]uint64
+}
+
+type coordinatorDevice struct {
+	_       structs.HostLayout
+	Ifindex uint32
+	Mac     [3]uint16
+	Unused  uint16
 }
 
 type coordinatorDropReason uint32
@@ -110,6 +120,8 @@ type coordinatorMembership struct {
 			Mac  [3]uint16
 		}
 	}
+	Device  [16]uint8
+	Leaving [32]uint16
 }
 
 type coordinatorMessage struct {
@@ -201,6 +213,13 @@ type coordinatorSessionEntry struct {
 	Unused  [11]uint8
 }
 
+type coordinatorStation struct {
+	_      structs.HostLayout
+	Ip     uint32
+	Mac    [3]uint16
+	Unused uint16
+}
+
 type coordinatorStatus uint32
 
 const (
@@ -260,9 +279,12 @@ type coordinatorWireTypes struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	coordinatorMapCounters        = "counters"
+	coordinatorMapDeviceNumbers   = "device_numbers"
+	coordinatorMapExits           = "exits"
 	coordinatorMapGroup           = "group"
 	coordinatorMapMulticasts      = "multicasts"
 	coordinatorMapSessions        = "sessions"
+	coordinatorMapStations        = "stations"
 	coordinatorProgClone          = "clone"
 	coordinatorProgCoordinator    = "coordinator"
 	coordinatorVarActive          = "active"
@@ -270,11 +292,13 @@ const (
 	coordinatorVarCoordinatorMac  = "coordinator_mac"
 	coordinatorVarCoordinatorPort = "coordinator_port"
 	coordinatorVarDeBruijnIndex   = "de_bruijn_index"
+	coordinatorVarDevices         = "devices"
 	coordinatorVarEgressIfindex   = "egress_ifindex"
 	coordinatorVarMaxSessions     = "max_sessions"
 	coordinatorVarMemberships     = "memberships"
 	coordinatorVarSequence        = "sequence"
 	coordinatorVarSessionTtl      = "session_ttl"
+	coordinatorVarSeveralDevices  = "several_devices"
 	coordinatorVarTick            = "tick"
 	coordinatorVarWireTypes       = "wire_types"
 )
@@ -329,10 +353,13 @@ type coordinatorProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type coordinatorMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Group      *ebpf.MapSpec `ebpf:"group"`
-	Multicasts *ebpf.MapSpec `ebpf:"multicasts"`
-	Sessions   *ebpf.MapSpec `ebpf:"sessions"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	DeviceNumbers *ebpf.MapSpec `ebpf:"device_numbers"`
+	Exits         *ebpf.MapSpec `ebpf:"exits"`
+	Group         *ebpf.MapSpec `ebpf:"group"`
+	Multicasts    *ebpf.MapSpec `ebpf:"multicasts"`
+	Sessions      *ebpf.MapSpec `ebpf:"sessions"`
+	Stations      *ebpf.MapSpec `ebpf:"stations"`
 }
 
 // coordinatorVariableSpecs contains global variables before they are loaded into the kernel.
@@ -344,11 +371,13 @@ type coordinatorVariableSpecs struct {
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
 	Tick            *ebpf.VariableSpec `ebpf:"tick"`
 	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
 }
@@ -373,18 +402,24 @@ func (o *coordinatorObjects) Close() error {
 //
 // It can be passed to loadCoordinatorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type coordinatorMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Group      *ebpf.Map `ebpf:"group"`
-	Multicasts *ebpf.Map `ebpf:"multicasts"`
-	Sessions   *ebpf.Map `ebpf:"sessions"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	DeviceNumbers *ebpf.Map `ebpf:"device_numbers"`
+	Exits         *ebpf.Map `ebpf:"exits"`
+	Group         *ebpf.Map `ebpf:"group"`
+	Multicasts    *ebpf.Map `ebpf:"multicasts"`
+	Sessions      *ebpf.Map `ebpf:"sessions"`
+	Stations      *ebpf.Map `ebpf:"stations"`
 }
 
 func (m *coordinatorMaps) Close() error {
 	return _CoordinatorClose(
 		m.Counters,
+		m.DeviceNumbers,
+		m.Exits,
 		m.Group,
 		m.Multicasts,
 		m.Sessions,
+		m.Stations,
 	)
 }
 
@@ -397,11 +432,13 @@ type coordinatorVariables struct {
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
 	Tick            *ebpf.Variable `ebpf:"tick"`
 	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
 }

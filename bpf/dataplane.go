@@ -9,6 +9,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+
+	"dalio/protocol"
 )
 
 // DataPlane is the coordinator's program with its tables, loaded into the kernel.
@@ -21,11 +23,16 @@ type DataPlane struct {
 	// memberships mirrors the two in the kernel; active is the one in use.
 	memberships [2]membership
 	active      uint32
-	// link is nil while the program is not attached; ifindex is its device and
-	// cloned the number of entries in the multicast group.
-	link    link.Link
-	ifindex int
-	cloned  int
+	// paths has the device by which each replica index is reached; 0 stands for
+	// the first of devices.
+	paths [protocol.MaxMembers]int
+	// devices has the devices that the program is attached to, in the order of
+	// their numbers, and links what keeps it there; both are empty while it is
+	// not attached.
+	devices []int
+	links   []link.Link
+	// group has the device of each entry in the multicast group; 0: no entry.
+	group [protocol.MaxMembers]int
 }
 
 // Load loads the data plane. It returns ErrOptions for options that can't work,
@@ -36,7 +43,7 @@ func Load(o Options) (*DataPlane, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	spec, err := readObject(o.Object)
+	spec, err := readObject(o.Object, o.SeveralDevices)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +57,9 @@ func Load(o Options) (*DataPlane, error) {
 	return d, nil
 }
 
-func readObject(path string) (*ebpf.CollectionSpec, error) {
+func readObject(path string, several bool) (*ebpf.CollectionSpec, error) {
 	if path == "" {
-		return embedded()
+		return embedded(several)
 	}
 	spec, err := ebpf.LoadCollectionSpec(path)
 	if err != nil {
@@ -60,6 +67,14 @@ func readObject(path string) (*ebpf.CollectionSpec, error) {
 	}
 	if spec.Maps[sessionsMap] == nil {
 		return nil, fmt.Errorf("read BPF object %s: it was not built from coordinator.bpf.c", path)
+	}
+	switch is, err := isForSeveral(spec); {
+	case err != nil:
+		return nil, fmt.Errorf("read BPF object %s: %w", path, err)
+	case several && !is:
+		return nil, fmt.Errorf("%w: BPF object %s is for one device; build it with -DDALIO_SEVERAL_DEVICES", ErrOptions, path)
+	case !several && is:
+		return nil, fmt.Errorf("%w: BPF object %s is for several devices; build it without -DDALIO_SEVERAL_DEVICES", ErrOptions, path)
 	}
 	return spec, nil
 }

@@ -17,9 +17,12 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	entryMapCounters              = "counters"
+	entryMapDeviceNumbers         = "device_numbers"
+	entryMapExits                 = "exits"
 	entryMapGroup                 = "group"
 	entryMapMulticasts            = "multicasts"
 	entryMapSessions              = "sessions"
+	entryMapStations              = "stations"
 	entryProgClone                = "clone"
 	entryProgCloneAstray          = "clone_astray"
 	entryProgCloneEntry           = "clone_entry"
@@ -32,11 +35,13 @@ const (
 	entryVarCoordinatorMac        = "coordinator_mac"
 	entryVarCoordinatorPort       = "coordinator_port"
 	entryVarDeBruijnIndex         = "de_bruijn_index"
+	entryVarDevices               = "devices"
 	entryVarEgressIfindex         = "egress_ifindex"
 	entryVarMaxSessions           = "max_sessions"
 	entryVarMemberships           = "memberships"
 	entryVarSequence              = "sequence"
 	entryVarSessionTtl            = "session_ttl"
+	entryVarSeveralDevices        = "several_devices"
 	entryVarTemplate              = "template"
 	entryVarTick                  = "tick"
 	entryVarWireTypes             = "wire_types"
@@ -97,10 +102,13 @@ type entryProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type entryMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Group      *ebpf.MapSpec `ebpf:"group"`
-	Multicasts *ebpf.MapSpec `ebpf:"multicasts"`
-	Sessions   *ebpf.MapSpec `ebpf:"sessions"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	DeviceNumbers *ebpf.MapSpec `ebpf:"device_numbers"`
+	Exits         *ebpf.MapSpec `ebpf:"exits"`
+	Group         *ebpf.MapSpec `ebpf:"group"`
+	Multicasts    *ebpf.MapSpec `ebpf:"multicasts"`
+	Sessions      *ebpf.MapSpec `ebpf:"sessions"`
+	Stations      *ebpf.MapSpec `ebpf:"stations"`
 }
 
 // entryVariableSpecs contains global variables before they are loaded into the kernel.
@@ -112,11 +120,13 @@ type entryVariableSpecs struct {
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
 	Template        *ebpf.VariableSpec `ebpf:"template"`
 	Tick            *ebpf.VariableSpec `ebpf:"tick"`
 	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
@@ -142,18 +152,24 @@ func (o *entryObjects) Close() error {
 //
 // It can be passed to loadEntryObjects or ebpf.CollectionSpec.LoadAndAssign.
 type entryMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Group      *ebpf.Map `ebpf:"group"`
-	Multicasts *ebpf.Map `ebpf:"multicasts"`
-	Sessions   *ebpf.Map `ebpf:"sessions"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	DeviceNumbers *ebpf.Map `ebpf:"device_numbers"`
+	Exits         *ebpf.Map `ebpf:"exits"`
+	Group         *ebpf.Map `ebpf:"group"`
+	Multicasts    *ebpf.Map `ebpf:"multicasts"`
+	Sessions      *ebpf.Map `ebpf:"sessions"`
+	Stations      *ebpf.Map `ebpf:"stations"`
 }
 
 func (m *entryMaps) Close() error {
 	return _EntryClose(
 		m.Counters,
+		m.DeviceNumbers,
+		m.Exits,
 		m.Group,
 		m.Multicasts,
 		m.Sessions,
+		m.Stations,
 	)
 }
 
@@ -166,11 +182,13 @@ type entryVariables struct {
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
 	Template        *ebpf.Variable `ebpf:"template"`
 	Tick            *ebpf.Variable `ebpf:"tick"`
 	WireTypes       *ebpf.Variable `ebpf:"wire_types"`

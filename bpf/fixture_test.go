@@ -30,7 +30,13 @@ const (
 // load loads a data plane of the size that tests read back after each frame.
 func load(t testing.TB, object string) *DataPlane {
 	t.Helper()
-	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Object: object})
+	return loadFor(t, object, false)
+}
+
+// loadFor does so for one device or for several.
+func loadFor(t testing.TB, object string, several bool) *DataPlane {
+	t.Helper()
+	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Object: object, SeveralDevices: several})
 	if err != nil {
 		t.Fatalf("the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: %v", err)
 	}

@@ -3,7 +3,7 @@
 #ifndef DALIO_FRAME_H
 #define DALIO_FRAME_H
 
-#include "packet.h"
+#include "device.h"
 
 #define OUTGOING_TTL 64
 
@@ -30,18 +30,19 @@ static __always_inline __u16 ip_checksum(const struct iphdr *ip, __be16 tot_len,
 
 /*
  * Addresses the frame, whose message is followed by payload bytes of key and
- * value, from the coordinator to one receiver. IPv4 allows the UDP checksum to
- * be left out, and a message has a digest of its own.
+ * value, from the coordinator to one receiver, which is reached by the device.
+ * IPv4 allows the UDP checksum to be left out, and a message has a digest of its
+ * own.
  */
 static __always_inline void readdress(struct ethhdr *eth, struct iphdr *ip, struct udphdr *udp,
-				      const struct address *to, __u32 payload)
+				      const struct address *to, __u32 device, __u32 payload)
 {
 	__be16 tot_len = bpf_htons(sizeof(*ip) + sizeof(*udp) + sizeof(struct message) + payload);
 	__be16 *dest = (__be16 *)eth->h_dest, *source = (__be16 *)eth->h_source;
 
 	for (int i = 0; i < 3; i++) {
 		dest[i] = to->mac[i];
-		source[i] = coordinator_mac[i];
+		source[i] = SEVERAL_DEVICES ? devices[device % MAX_DEVICES].mac[i] : coordinator_mac[i];
 	}
 	ip->check = ip_checksum(ip, tot_len, to->ip);
 	ip->tot_len = tot_len;
@@ -55,15 +56,18 @@ static __always_inline void readdress(struct ethhdr *eth, struct iphdr *ip, stru
 }
 
 /*
- * Addresses the frame and cuts what follows the first payload bytes of key and
- * value. Comes last in a handler: after a cut the packet's pointers are void.
+ * Addresses the frame to a receiver that is reached by the device, and cuts what
+ * follows the first payload bytes of key and value. Comes last in a handler:
+ * after a cut the packet's pointers are void.
  */
 static __always_inline enum drop_reason transmit(struct packet *p, const struct address *to,
-						 __u32 payload)
+						 __u32 device, __u32 payload)
 {
 	int surplus = p->key_len + p->value_len - payload;
 
-	readdress(p->eth, p->ip, p->udp, to, payload);
+	readdress(p->eth, p->ip, p->udp, to, device, payload);
+	if (SEVERAL_DEVICES)
+		p->egress = device;
 	if (surplus && bpf_xdp_adjust_tail(p->ctx, -surplus))
 		return REASON_INTERNAL;
 	return REASON_NONE;
@@ -83,7 +87,7 @@ static __always_inline void respond(struct packet *p, enum message_type type, en
 
 /* Answers a write, whose version is zero unless the status is OK. */
 static __always_inline enum drop_reason answer_write(struct packet *p, const struct address *to,
-						     enum status status, __u64 seq)
+						     __u32 device, enum status status, __u64 seq)
 {
 	struct message *m = p->message;
 
@@ -94,7 +98,7 @@ static __always_inline enum drop_reason answer_write(struct packet *p, const str
 	m->seq = bpf_cpu_to_be64(seq);
 	m->key_len = 0;
 	m->value_len = 0;
-	return transmit(p, to, 0);
+	return transmit(p, to, device, 0);
 }
 
 /* Sends the read to the replica with the index. Its value, if any, is cut. */
@@ -115,7 +119,7 @@ static __always_inline enum drop_reason forward_read(struct packet *p, __u32 ind
 	m->writer = 0;
 	m->value_len = 0;
 	m->tag = 0;
-	return transmit(p, &to->address, p->key_len);
+	return transmit(p, &to->address, p->view->device[index % MAX_MEMBERS], p->key_len);
 }
 
 #endif

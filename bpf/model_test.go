@@ -38,7 +38,7 @@ func checkCoverage(t *testing.T, dp *DataPlane) {
 		t.Fatal(err)
 	}
 	// These have tests of their own: no frame that is handled alone reaches them.
-	elsewhere := []string{"contended", "gated", "internal", "clones", "surplus"}
+	elsewhere := []string{"contended", "gated", "internal", "clones", "surplus", "redirected", "learned", "stranded"}
 	for _, counted := range []map[string]uint64{counters.Drops, counters.Actions, counters.Activities} {
 		for name, n := range counted {
 			if n == 0 && name != "none" && !slices.Contains(elsewhere, name) {
@@ -103,6 +103,9 @@ func clone(c *protocol.Coordinator) *protocol.Coordinator {
 // handle runs the bytecode on the frame, and asks the model or the judge about it.
 func (w *world) handle(t *rapid.T, frame []byte) protocol.Outcome {
 	w.script = append(w.script, fmt.Sprintf("frame %x", frame))
+	if w.crossroads != nil {
+		return w.crossroads.handle(t, w, frame)
+	}
 	got, err := w.dp.HandleFrame(frame)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +144,12 @@ func action(frame []byte) string {
 // compare gives the frame to the model as well and says in what its outcome and
 // state differ from those of the bytecode; "" means in nothing.
 func compare(dp *DataPlane, model *protocol.Coordinator, frame []byte, got protocol.Outcome) string {
-	want := model.HandleFrame(bytes.Clone(frame))
+	return differ(dp, model, got, model.HandleFrame(bytes.Clone(frame)))
+}
+
+// differ compares an outcome with the one that the model led to expect, and the
+// states.
+func differ(dp *DataPlane, model *protocol.Coordinator, got, want protocol.Outcome) string {
 	switch {
 	case got.Verdict != want.Verdict || got.Reason != want.Reason || got.Action != want.Action:
 		return fmt.Sprintf("the bytecode says %v (%v) in %q, the model %v (%v) in %q",

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
- * Multicast: the coordinator program broadcasts one frame to the device map,
- * whose entries all name the same device, and the clone program addresses each
- * copy as it leaves.
+ * Multicast: the coordinator program broadcasts one frame to the device map that
+ * has an entry for each member, and the clone program addresses each copy as it
+ * leaves.
  *
  * The kernel runs the clone program on the processor that broadcast, once for
- * each copy, in the order of the broadcasts, but tells it neither which entry
- * nor which copy it sees. Metadata in front of the frame, which is cloned with
- * it, carries a nonce of the broadcast and the set of members it is for; the
- * copies with one nonce take the members in turn. This holds for one device: it
- * has one queue on each processor. All other frames leave by XDP_TX, which does
- * not pass that queue. A copy that is lost before it gets here makes another
- * member miss the write, which is no worse than a loss on the way.
+ * each copy, but tells it neither which entry nor which copy it sees. Metadata in
+ * front of the frame, which is cloned with it, carries a nonce of the broadcast
+ * and the set of members it is for. A device has one queue on each processor, and
+ * as many entries as members that are reached by it, so the copies that leave by
+ * one device come in the order of the broadcasts, and those with one nonce take
+ * that device's members in turn. A copy that is lost before it gets here makes
+ * another member miss the write, which is no worse than a loss on the way.
+ *
+ * Frames for one receiver leave by XDP_TX, which does not pass that queue, unless
+ * they must leave by another device than they came in by. Then they wait among
+ * the copies, and the clone program sees them too.
  */
 #ifndef DALIO_MULTICAST_H
 #define DALIO_MULTICAST_H
@@ -35,7 +39,20 @@ static __always_inline void make_write(struct packet *p, const struct address *c
 	m->tag = 0;
 }
 
-/* Broadcasts the frame for the targets. Voids the packet's pointers. */
+/* Puts metadata in front of the frame. Voids the packet's pointers. */
+static __always_inline struct multicast *put_metadata(struct xdp_md *ctx)
+{
+	struct multicast *meta;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		return NULL;
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		return NULL;
+	return meta;
+}
+
+/* Broadcasts the frame for the targets. */
 static __always_inline int broadcast(struct packet *p)
 {
 	struct multicast_state *state;
@@ -43,10 +60,10 @@ static __always_inline int broadcast(struct packet *p)
 	__u32 zero = 0;
 
 	state = bpf_map_lookup_elem(&multicasts, &zero);
-	if (!state || bpf_xdp_adjust_meta(p->ctx, -(int)sizeof(*meta)))
+	if (!state)
 		return XDP_ABORTED;
-	meta = (void *)(long)p->ctx->data_meta;
-	if ((void *)(meta + 1) > (void *)(long)p->ctx->data)
+	meta = put_metadata(p->ctx);
+	if (!meta)
 		return XDP_ABORTED;
 	meta->nonce = ++state->last_nonce;
 	meta->targets = p->targets;
@@ -55,44 +72,90 @@ static __always_inline int broadcast(struct packet *p)
 	return bpf_redirect_map(&group, 0, BPF_F_BROADCAST);
 }
 
+/* Sends the frame to its one receiver, by another device than it came in by. */
+static __always_inline int send(struct packet *p)
+{
+	struct multicast *meta = put_metadata(p->ctx);
+
+	if (!meta)
+		return XDP_ABORTED;
+	meta->nonce = devices[p->egress % MAX_DEVICES].ifindex;
+	meta->targets = 0;
+	meta->unused = 0;
+	count(p, ACTIVITY_REDIRECTED);
+	return bpf_redirect_map(&exits, p->egress, XDP_ABORTED);
+}
+
 /*
- * Addresses one copy to the member whose turn it is. The device is compared
- * because copies that leave by two devices would mix up the turns.
+ * Finds the number of a device that frames leave by; that of an only device is 0
+ * already. Returns 0 if no frames leave by the device.
+ */
+static __always_inline int find_egress(__u32 ifindex, __u32 *number)
+{
+	__u32 *found;
+
+	if (!SEVERAL_DEVICES)
+		return ifindex == egress_ifindex;
+	found = bpf_map_lookup_elem(&device_numbers, &ifindex);
+	if (!found)
+		return 0;
+	*number = *found;
+	return 1;
+}
+
+/*
+ * Addresses one copy to the member whose turn it is, among those that are reached
+ * by the device, and leaves alone what has one receiver.
  */
 static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct multicast *meta = (void *)(long)ctx->data_meta;
 	struct message *message = data + HEADERS_SIZE;
-	const struct member *to;
+	const struct membership *view;
 	struct multicast_state *state;
+	const struct member *to;
 	struct counters *counted;
-	__u32 zero = 0;
+	/* Also the only key of the counters. */
+	__u32 device = 0;
 
-	counted = bpf_map_lookup_elem(&counters, &zero);
-	state = bpf_map_lookup_elem(&multicasts, &zero);
-	if (!counted || !state)
+	counted = bpf_map_lookup_elem(&counters, &device);
+	if (!counted)
 		return XDP_ABORTED;
-	if ((void *)(meta + 1) > data || (void *)(message + 1) > end || ifindex != egress_ifindex) {
-		counted->drops[REASON_INTERNAL]++;
-		return XDP_DROP;
+	if ((void *)(meta + 1) > data || (void *)(message + 1) > end)
+		goto internal;
+	if (SEVERAL_DEVICES && !meta->targets) {
+		if (meta->nonce == ifindex)
+			return XDP_PASS;
+		goto internal;
 	}
+	if (!find_egress(ifindex, &device))
+		goto internal;
+	state = bpf_map_lookup_elem(&multicasts, &device);
+	if (!state)
+		goto internal;
+	view = &memberships[READ_ONCE(active) & 1];
 	if (state->nonce != meta->nonce) {
 		state->nonce = meta->nonce;
 		state->remaining = meta->targets;
+		if (SEVERAL_DEVICES)
+			state->remaining &= view->leaving[device % MAX_DEVICES];
 	}
 	if (!state->remaining) {
 		counted->activities[ACTIVITY_SURPLUS]++;
 		return XDP_DROP;
 	}
-	to = &memberships[READ_ONCE(active) & 1].known[lowest(state->remaining) % MAX_MEMBERS];
+	to = &view->known[lowest(state->remaining) % MAX_MEMBERS];
 	state->remaining &= state->remaining - 1;
 	message->replica = bpf_htonl(to->id);
 	readdress(data, data + sizeof(struct ethhdr),
-		  data + sizeof(struct ethhdr) + sizeof(struct iphdr), &to->address,
+		  data + sizeof(struct ethhdr) + sizeof(struct iphdr), &to->address, device,
 		  end - (void *)(message + 1));
 	counted->activities[ACTIVITY_CLONES]++;
 	return XDP_PASS;
+internal:
+	counted->drops[REASON_INTERNAL]++;
+	return XDP_DROP;
 }
 
 #endif

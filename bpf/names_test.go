@@ -21,7 +21,7 @@ import (
 // object, without their prefix and in the spelling of package protocol.
 func enumerators(t *testing.T, name, prefix string) map[string]uint64 {
 	t.Helper()
-	spec, err := embedded()
+	spec, err := embedded(false)
 	if err != nil {
 		t.Fatal(err)
 	}

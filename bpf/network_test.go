@@ -5,7 +5,7 @@ package bpf
 import (
 	"encoding/binary"
 	"errors"
-	"net"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -16,27 +16,50 @@ import (
 	"dalio/protocol"
 )
 
-// wire is a veth pair in a network namespace of its own: the coordinator's device
-// at one end, and a socket that sends and captures raw frames at the other.
+// wire is a veth pair: the coordinator's device at one end, and a socket that
+// sends and captures raw frames at the other.
 type wire struct {
 	coordinator, outside int
 	socket               int
 }
 
-// newWire makes a wire. The namespace belongs to the calling goroutine's thread
-// alone, has no name, and goes away with that thread when the test ends.
-func newWire(t *testing.T, mtu int) *wire {
+// enterNetwork makes a network namespace, which belongs to the calling goroutine's
+// thread alone, has no name, and goes away with that thread when the test ends.
+func enterNetwork(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("make a network namespace (needs root): %v", err)
 	}
-	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "outside"}
-	pair.Name, pair.MTU, pair.HardwareAddr = "coordinator", mtu, net.HardwareAddr(self.MAC[:])
+}
+
+// newWire makes a wire in a network namespace of its own.
+func newWire(t *testing.T, mtu int) *wire {
+	t.Helper()
+	enterNetwork(t)
+	return addWire(t, 0, mtu, 1)
+}
+
+// deviceMAC is the hardware address of the coordinator's device with the number.
+func deviceMAC(number int) [6]byte {
+	mac := self.MAC
+	mac[1] = byte(number)
+	return mac
+}
+
+// addWire makes the wire with the number in the namespace that the caller is in;
+// its devices have as many queues as given.
+func addWire(t *testing.T, number, mtu, queues int) *wire {
+	t.Helper()
+	inside, outside, mac := fmt.Sprint("coordinator", number), fmt.Sprint("outside", number), deviceMAC(number)
+	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: outside,
+		PeerNumTxQueues: uint32(queues), PeerNumRxQueues: uint32(queues)}
+	pair.Name, pair.MTU, pair.HardwareAddr = inside, mtu, mac[:]
+	pair.NumTxQueues, pair.NumRxQueues = queues, queues
 	if err := netlink.LinkAdd(pair); err != nil {
 		t.Fatalf("make a veth pair: %v", err)
 	}
-	w := &wire{coordinator: up(t, "coordinator"), outside: up(t, "outside")}
+	w := &wire{coordinator: up(t, inside), outside: up(t, outside)}
 
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
 	if err != nil {
@@ -76,14 +99,20 @@ func htons(n uint16) uint16 {
 // the program without which that receives nothing that is redirected.
 func (w *wire) join(t *testing.T, dp *DataPlane) {
 	t.Helper()
-	pass, err := AttachPass(w.outside)
+	letIn(t, w.outside)
+	if err := dp.Attach(w.coordinator); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// letIn attaches the program that passes every frame, until the test ends.
+func letIn(t *testing.T, ifindex int) {
+	t.Helper()
+	pass, err := AttachPass(ifindex)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pass.Close() })
-	if err := dp.Attach(w.coordinator); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (w *wire) send(t *testing.T, frame []byte) {

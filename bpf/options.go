@@ -20,9 +20,13 @@ const (
 
 // Options is what is fixed when the data plane is loaded.
 type Options struct {
-	// Self is the coordinator's own address: that of the device it will be
-	// attached to. Port 0 means protocol.Port.
+	// Self is the coordinator's own address. Its hardware address is that of the
+	// device it will be attached to; each of several devices has its own, and
+	// this one is not used. Port 0 means protocol.Port.
 	Self protocol.Address
+	// SeveralDevices lets the data plane be attached to more than one device,
+	// with another object, which is a little slower.
+	SeveralDevices bool
 	// MaxSessions is the size of the session table, a power of two; 0 means
 	// DefaultMaxSessions.
 	MaxSessions uint32

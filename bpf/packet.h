@@ -21,6 +21,12 @@ struct packet {
 	__u32 value_len;
 	const struct membership *view;
 	struct counters *counters;
+	/*
+	 * Numbers of the devices that the frame came in by and will leave by. They
+	 * are 0 and not looked at if there is one device only.
+	 */
+	__u32 ingress;
+	__u32 egress;
 	/* Set by a handler that wants the message multicast to these members. */
 	__u32 targets;
 };

@@ -31,6 +31,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 	__u64 seq = bpf_be64_to_cpu(m->seq), word, next;
 	struct address client = m->client;
 	struct session_entry *e;
+	__u32 device;
 	int i;
 
 	if (reason)
@@ -61,7 +62,9 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 	count(p, ACTIVITY_COMMITS);
 	if (!is_valid(&client))
 		return REASON_UNCLAIMED;
-	return answer_write(p, &client, STATUS_OK, seq);
+	if (!locate(p, &client, &device))
+		return REASON_INTERNAL;
+	return answer_write(p, &client, device, STATUS_OK, seq);
 }
 
 /*
@@ -133,6 +136,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 	__u32 version_epoch = bpf_ntohl(m->version_epoch);
 	__u64 seq = bpf_be64_to_cpu(m->seq);
 	struct address client = m->client;
+	__u32 device;
 
 	if (reason)
 		return reason;
@@ -154,8 +158,10 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 			return gate(p, e, word);
 	}
 	count(p, ACTIVITY_RELEASED);
+	if (!locate(p, &client, &device))
+		return REASON_INTERNAL;
 	respond(p, MESSAGE_READ_RESPONSE, STATUS_OK);
-	return transmit(p, &client, p->key_len + p->value_len);
+	return transmit(p, &client, device, p->key_len + p->value_len);
 }
 
 #endif

@@ -33,7 +33,7 @@ type xdpContext struct {
 // of the frame. Nothing is sent: a multicast's frame is as it was broadcast,
 // before its copies were addressed.
 func (d *DataPlane) Run(frame []byte) (protocol.Verdict, []byte, error) {
-	o, err := d.run(frame)
+	o, _, err := d.run(frame, 0)
 	return o.Verdict, o.Frame, err
 }
 
@@ -41,17 +41,25 @@ func (d *DataPlane) Run(frame []byte) (protocol.Verdict, []byte, error) {
 // drop, the action, and the targets of a multicast. Clones is not set. It looks
 // at the counters, so nothing else may run the program meanwhile.
 func (d *DataPlane) HandleFrame(frame []byte) (protocol.Outcome, error) {
+	o, _, err := d.handleFrom(0, frame)
+	return o, err
+}
+
+// handleFrom is HandleFrame for a frame that comes in by a device, which must run
+// XDP; 0 stands for none. It also returns the device by which a frame for one
+// receiver leaves.
+func (d *DataPlane) handleFrom(ingress int, frame []byte) (protocol.Outcome, int, error) {
 	before, err := d.readCounters()
 	if err != nil {
-		return protocol.Outcome{}, err
+		return protocol.Outcome{}, 0, err
 	}
-	o, err := d.run(frame)
+	o, egress, err := d.run(frame, ingress)
 	if err != nil {
-		return o, err
+		return o, 0, err
 	}
 	after, err := d.readCounters()
 	if err != nil {
-		return o, err
+		return o, 0, err
 	}
 	for i, n := range after.Actions {
 		if n != before.Actions[i] {
@@ -64,38 +72,40 @@ func (d *DataPlane) HandleFrame(frame []byte) (protocol.Outcome, error) {
 		}
 	}
 	if (o.Verdict == protocol.Drop) != (o.Reason != protocol.NotDropped) {
-		return o, fmt.Errorf("verdict %v, but the reason counted is %v", o.Verdict, o.Reason)
+		return o, 0, fmt.Errorf("verdict %v, but the reason counted is %v", o.Verdict, o.Reason)
 	}
-	return o, nil
+	return o, egress, nil
 }
 
-func (d *DataPlane) run(frame []byte) (protocol.Outcome, error) {
-	in := xdpContext{DataEnd: uint32(len(frame))}
+func (d *DataPlane) run(frame []byte, ingress int) (o protocol.Outcome, egress int, err error) {
+	in := xdpContext{DataEnd: uint32(len(frame)), IngressIfindex: uint32(ingress)}
 	var out xdpContext
 	run := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+64), Context: in, ContextOut: &out}
 	verdict, err := d.objects.Coordinator.Run(run)
 	if err != nil {
-		return protocol.Outcome{}, fmt.Errorf("run coordinator on a frame of %d bytes (the kernel wants %d at least): %w",
+		return o, 0, fmt.Errorf("run coordinator on a frame of %d bytes (the kernel wants %d at least): %w",
 			len(frame), minFrame, err)
 	}
-	var o protocol.Outcome
 	switch verdict {
 	case xdpPass:
 		o.Verdict = protocol.Pass
 	case xdpDrop:
 		o.Verdict = protocol.Drop
-		return o, nil
+		return o, 0, nil
 	case xdpTransmit:
-		o.Verdict = protocol.Transmit
+		o.Verdict, egress = protocol.Transmit, ingress
 	case xdpRedirect:
 		o.Verdict = protocol.Multicast
 		if out.Data < 8 {
-			return o, fmt.Errorf("multicast with %d bytes of metadata", out.Data)
+			return o, 0, fmt.Errorf("redirect with %d bytes of metadata", out.Data)
 		}
 		o.Targets = binary.NativeEndian.Uint16(run.DataOut[4:])
+		if o.Targets == 0 {
+			o.Verdict, egress = protocol.Transmit, int(binary.NativeEndian.Uint32(run.DataOut))
+		}
 	default:
-		return o, fmt.Errorf("coordinator returned %d, no verdict of Dalio", verdict)
+		return o, 0, fmt.Errorf("coordinator returned %d, no verdict of Dalio", verdict)
 	}
 	o.Frame = run.DataOut[out.Data:]
-	return o, nil
+	return o, egress, nil
 }

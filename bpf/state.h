@@ -23,6 +23,27 @@ const volatile __be16 coordinator_mac[3];
 const volatile __u32 max_sessions = 65536;
 /* In ticks. */
 const volatile __u32 session_ttl = 60;
+/*
+ * Whether the program is for more than one device. An object is built for the
+ * one or for the other, because a branch at run time would cost a fifth of what
+ * the handlers take. The variable lets Go see which one it has.
+ */
+#ifdef DALIO_SEVERAL_DEVICES
+#define SEVERAL_DEVICES 1
+#else
+#define SEVERAL_DEVICES 0
+#endif
+
+const volatile __u32 several_devices = SEVERAL_DEVICES;
+
+/* A device that the program is on; written by the control plane before it is. */
+struct device {
+	__u32 ifindex;
+	__be16 mac[3];
+	__u16 unused;
+};
+
+struct device devices[MAX_DEVICES];
 
 struct member {
 	__u32 id;
@@ -40,6 +61,10 @@ struct membership {
 	__u8 serving_list[MAX_MEMBERS];
 	/* Every replica that may speak to the coordinator; id 0 is nobody. */
 	struct member known[MAX_MEMBERS];
+	/* The number of the device that each replica is reached by. */
+	__u8 device[MAX_MEMBERS];
+	/* The members reached by each device. */
+	__u16 leaving[MAX_DEVICES];
 };
 
 /*
@@ -51,7 +76,7 @@ struct membership memberships[2];
 __u32 active;
 /* The clock of session reclaim, bumped by the control plane; no other exists. */
 __u32 tick;
-/* The one device that multicasts leave by, set when the program is attached. */
+/* The one device, if there is one only, set when the program is attached. */
 __u32 egress_ifindex;
 
 /* The last sequence number given out, alone on its cache line. */
@@ -134,7 +159,10 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* What reaches the clone program, as metadata in front of the frame. */
+/*
+ * What reaches the clone program, as metadata in front of the frame. A frame for
+ * one receiver has no targets, and the device's index for a nonce.
+ */
 struct multicast {
 	__u32 nonce;
 	__u16 targets;
@@ -148,20 +176,64 @@ struct multicast_state {
 	__u32 remaining;
 };
 
+/* Key: the number of the device that copies leave by, 0 if it is the only one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, MAX_DEVICES);
 	__type(key, __u32);
 	__type(value, struct multicast_state);
 } multicasts SEC(".maps");
 
-/* As many entries as members, all for egress_ifindex; kept by the control plane. */
+/*
+ * An entry for each member, for the device that it is reached by; kept by the
+ * control plane. Key: the member's index.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, MAX_MEMBERS);
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
 } group SEC(".maps");
+
+/*
+ * The devices for frames that have one receiver, if there are several devices;
+ * kept by the control plane. Key: number. The kernel runs one program on all that
+ * a processor queues for a device, so these entries name the same as the group's.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, MAX_DEVICES);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+} exits SEC(".maps");
+
+/* The number of each device, by its index in the kernel; kept by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_DEVICES);
+	__type(key, __u32);
+	__type(value, __u32);
+} device_numbers SEC(".maps");
+
+/* A client's host, or the last router on the way from it. */
+struct station {
+	__be32 ip;
+	__be16 mac[3];
+	__u16 unused;
+};
+
+/*
+ * The number of the device by which a host's last request came, if there are
+ * several devices; written by the handlers. It is no part of the protocol's
+ * state: an answer for a host that was forgotten is lost, and its client's retry
+ * makes the host known again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct station);
+	__type(value, __u32);
+} stations SEC(".maps");
 
 /* Types that the object must describe although no map or variable has them. */
 struct wire_types {

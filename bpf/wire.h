@@ -20,6 +20,7 @@
 #define MAX_SEQ ((1ULL << 48) - 1)
 #define MAX_HOPS 8
 #define OPEN_WINDOW 8
+#define MAX_DEVICES 32
 
 enum message_type {
 	MESSAGE_OPEN_REQUEST = 1,
@@ -105,6 +106,9 @@ enum activity {
 	ACTIVITY_HOPS,		/* gated reads sent to another member */
 	ACTIVITY_CLONES,	/* copies of multicasts addressed to members */
 	ACTIVITY_SURPLUS,	/* copies beyond the members a multicast is for */
+	ACTIVITY_REDIRECTED,	/* frames for one receiver, by another device than they came in by */
+	ACTIVITY_LEARNED,	/* client hosts met for the first time or by another device */
+	ACTIVITY_STRANDED,	/* answers to client hosts whose device is not known */
 	ACTIVITY_COUNT,
 };
 

@@ -36,7 +36,7 @@ var wireFields = map[string]protocol.Message{
 // TestLayout compares the C header with what the Go codec writes, field by
 // field: offset and size come from the object's type information.
 func TestLayout(t *testing.T) {
-	spec, err := embedded()
+	spec, err := embedded(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestLayout(t *testing.T) {
 // TestAddressLayout does the same for the parts of the return address, and for
 // the two lengths, whose values the codec sets itself.
 func TestAddressLayout(t *testing.T) {
-	spec, err := embedded()
+	spec, err := embedded(false)
 	if err != nil {
 		t.Fatal(err)
 	}

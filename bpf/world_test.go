@@ -36,6 +36,8 @@ type world struct {
 
 	// judge is asked about each frame of a correct sender, unless it is nil.
 	judge *judge
+	// crossroads is nil for a coordinator with one device.
+	crossroads *crossroads
 }
 
 // lane is one session of a client with its own address.
