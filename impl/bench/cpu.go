@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,17 +51,70 @@ func pin(pid, cpu int) error {
 // kind. All that takes part in a measurement is given it, so that only work
 // that has no part in it is held off. For a coordinator in user space it is also
 // the better schedule: it is not woken before all that has come is received.
-func prefer(pid int) error { return setPriority(pid, 1) }
-
-// preempt has the calling thread run before even those, on a processor.
-func preempt(cpu int) error { return errors.Join(pin(0, cpu), setPriority(0, 2)) }
-
-func setPriority(pid int, priority uint32) error {
-	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority}
-	if err := unix.SchedSetAttr(pid, &attributes, 0); err != nil {
+func prefer(pid int) error {
+	if err := schedule(pid, unix.SCHED_FIFO, 1); err != nil {
 		return fmt.Errorf("give process %d priority: %w", pid, err)
 	}
 	return nil
+}
+
+// preempt has the calling thread, which must be locked to its goroutine, run
+// before even those.
+func preempt(cpu int) error {
+	if err := pin(0, cpu); err != nil {
+		return err
+	}
+	if err := schedule(0, unix.SCHED_FIFO, 2); err != nil {
+		return fmt.Errorf("give the thread that makes the load priority: %w", err)
+	}
+	return nil
+}
+
+// keepAwake keeps a processor from falling idle until the function that it
+// returns is called, or the time is over. To wake a thread of an idle processor
+// takes an interrupt of it, which in a virtual machine is dear, and which the
+// coordinator would pay for, the more often the smaller its batches are. What
+// runs here has the priority of the load, and yields to it all the time.
+func keepAwake(cpu int, longest time.Duration) (rest func() error) {
+	var stop atomic.Bool
+	result := make(chan error, 1)
+	go func() {
+		// The thread ends with the goroutine.
+		runtime.LockOSThread()
+		if err := errors.Join(pin(0, cpu), prefer(0)); err != nil {
+			result <- err
+			return
+		}
+		for deadline := time.Now().Add(longest); !stop.Load() && time.Now().Before(deadline); {
+			for range 256 {
+				unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			}
+		}
+		result <- nil
+	}()
+	return func() error {
+		stop.Store(true)
+		return <-result
+	}
+}
+
+// unhurried readies the runtime for a goroutine that must not wait for others:
+// their threads may hardly run while there is load. There is no collection
+// meanwhile, and a processor of the runtime is always idle.
+func unhurried() (restore func()) {
+	const spare = 8
+	percent, processors := debug.SetGCPercent(-1), runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(processors + spare)
+	return func() {
+		runtime.GOMAXPROCS(processors)
+		debug.SetGCPercent(percent)
+	}
+}
+
+func schedule(pid int, policy, priority uint32) error {
+	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Priority: priority,
+		Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	return unix.SchedSetAttr(pid, &attributes, 0)
 }
 
 // cpuTime returns the processor time that a process, or a kernel thread, has

@@ -114,7 +114,11 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 	if err := preempt(s.site.Settings.SurroundingsCPU); err != nil {
 		return before, after, err
 	}
+	// Whatever happens, nothing keeps the processors busy afterwards.
+	defer func() { err = errors.Join(err, s.order(func(o *surroundingsOrders) { o.Stop = 1 })) }()
 	longest := t.Warm + t.Window + 10*time.Second
+	rest := keepAwake(s.site.Settings.SurroundingsCPU, longest)
+	defer func() { err = errors.Join(err, rest()) }()
 	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
 	if err := s.begin(fill, longest); err != nil {
 		return before, after, err

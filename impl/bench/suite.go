@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -52,6 +53,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer unhurried()()
 	jobs := s.jobs()
 	for round := range s.Rounds {
 		for i, j := range jobs {
@@ -77,6 +79,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 func (s *Suite) measure(ctx context.Context, j job, r *Report) (Sample, error) {
 	const tries = 3
 	for try := 1; ; try++ {
+		runtime.GC()
 		sample, err := Measure(ctx, s.Settings, j.contender, j.workload, s.Timing)
 		if err == nil || try == tries || !errors.Is(err, ErrLanesLost) {
 			return sample, err

@@ -245,27 +245,11 @@ static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct m
 	return send(h, &self->address, key_len + value_len);
 }
 
-/*
- * One frame goes round within the surroundings, by way of the coordinator's
- * device but past the coordinator. It keeps the thread that receives here from
- * falling asleep: the coordinator would pay for waking it, which in a virtual
- * machine is dear, and the more often the smaller its batches are.
- */
-static __always_inline int keep_awake(void)
-{
-	if (control.stop || bpf_ktime_get_coarse_ns() > control.deadline)
-		return XDP_DROP;
-	return bpf_redirect(coordinator_ifindex, 0);
-}
-
 SEC("xdp")
 int surroundings(struct xdp_md *ctx)
 {
-	struct headers *h = (void *)(long)ctx->data;
+	struct headers *h;
 	struct message *m;
-
-	if ((void *)(&h->eth + 1) <= (void *)(long)ctx->data_end && h->eth.h_proto == bpf_htons(ETH_P_802_EX1))
-		return keep_awake();
 
 	/* What the peer keeps in front of a frame would add up from lap to lap. */
 	if (ctx->data != ctx->data_meta && bpf_xdp_adjust_meta(ctx, ctx->data - ctx->data_meta))

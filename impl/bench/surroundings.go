@@ -52,7 +52,7 @@ func Surround(site *Site, audited bool) (*Surroundings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := configureSurroundings(spec, site, audited); err != nil {
+	if err := configureSurroundings(spec, site.Settings, audited); err != nil {
 		return nil, fmt.Errorf("configure the surroundings: %w", err)
 	}
 	s := &Surroundings{site: site}
@@ -86,8 +86,7 @@ func explain(err error) error {
 	return err
 }
 
-func configureSurroundings(spec *ebpf.CollectionSpec, site *Site, audited bool) error {
-	s := site.Settings
+func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) error {
 	var replicas [protocol.MaxMembers]surroundingsPeer
 	for i, m := range s.members() {
 		replicas[i] = toPeer(m)
@@ -97,17 +96,16 @@ func configureSurroundings(spec *ebpf.CollectionSpec, site *Site, audited bool) 
 		judged = 1
 	}
 	for name, value := range map[string]any{
-		surroundingsVarCoordinator:        toPeer(protocol.Member{Address: self()}),
-		surroundingsVarReplicas:           replicas,
-		surroundingsVarReplicaCount:       uint32(s.Replicas),
-		surroundingsVarEpoch:              uint32(epoch),
-		surroundingsVarCoordinatorIfindex: uint32(site.Coordinator),
-		surroundingsVarLaneCount:          uint32(s.Lanes),
-		surroundingsVarFirstPort:          uint32(firstPort),
-		surroundingsVarKeyCount:           uint32(s.Keys),
-		surroundingsVarKeyLen:             uint32(s.KeySize),
-		surroundingsVarValueLen:           uint32(s.ValueSize),
-		surroundingsVarAudited:            judged,
+		surroundingsVarCoordinator:  toPeer(protocol.Member{Address: self()}),
+		surroundingsVarReplicas:     replicas,
+		surroundingsVarReplicaCount: uint32(s.Replicas),
+		surroundingsVarEpoch:        uint32(epoch),
+		surroundingsVarLaneCount:    uint32(s.Lanes),
+		surroundingsVarFirstPort:    uint32(firstPort),
+		surroundingsVarKeyCount:     uint32(s.Keys),
+		surroundingsVarKeyLen:       uint32(s.KeySize),
+		surroundingsVarValueLen:     uint32(s.ValueSize),
+		surroundingsVarAudited:      judged,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -221,20 +219,13 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 	})
 }
 
-// seed sends each lane's first frame through a packet socket, after the frame
-// that keeps the surroundings awake.
+// seed sends each lane's first frame through a packet socket.
 func (s *Surroundings) seed(echo bool) error {
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(socket)
-	const shortest = 60
-	awake := make([]byte, shortest)
-	binary.BigEndian.PutUint16(awake[12:], unix.ETH_P_802_EX1)
-	if err := unix.Sendto(socket, awake, 0, &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}); err != nil {
-		return fmt.Errorf("send the frame that keeps the surroundings awake: %w", err)
-	}
 	to := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
 	for i := range s.site.Settings.Lanes {
 		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow}

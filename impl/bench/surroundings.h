@@ -14,7 +14,6 @@
 const volatile struct peer coordinator;
 const volatile struct peer replicas[MAX_MEMBERS];
 const volatile __u32 replica_count = 3;
-const volatile __u32 coordinator_ifindex;
 const volatile __u32 epoch = 1;
 const volatile __u32 lane_count = 64;
 /* The port of lane 0; the others follow. */

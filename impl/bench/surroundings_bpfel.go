@@ -84,24 +84,23 @@ type surroundingsTally struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	surroundingsMapKeys               = "keys"
-	surroundingsMapLanes              = "lanes"
-	surroundingsMapRecords            = "records"
-	surroundingsProgSurroundings      = "surroundings"
-	surroundingsVarAudited            = "audited"
-	surroundingsVarControl            = "control"
-	surroundingsVarCoordinator        = "coordinator"
-	surroundingsVarCoordinatorIfindex = "coordinator_ifindex"
-	surroundingsVarCounts             = "counts"
-	surroundingsVarEpoch              = "epoch"
-	surroundingsVarFirstPort          = "first_port"
-	surroundingsVarKeyCount           = "key_count"
-	surroundingsVarKeyLen             = "key_len"
-	surroundingsVarLaneCount          = "lane_count"
-	surroundingsVarRandomState        = "random_state"
-	surroundingsVarReplicaCount       = "replica_count"
-	surroundingsVarReplicas           = "replicas"
-	surroundingsVarValueLen           = "value_len"
+	surroundingsMapKeys          = "keys"
+	surroundingsMapLanes         = "lanes"
+	surroundingsMapRecords       = "records"
+	surroundingsProgSurroundings = "surroundings"
+	surroundingsVarAudited       = "audited"
+	surroundingsVarControl       = "control"
+	surroundingsVarCoordinator   = "coordinator"
+	surroundingsVarCounts        = "counts"
+	surroundingsVarEpoch         = "epoch"
+	surroundingsVarFirstPort     = "first_port"
+	surroundingsVarKeyCount      = "key_count"
+	surroundingsVarKeyLen        = "key_len"
+	surroundingsVarLaneCount     = "lane_count"
+	surroundingsVarRandomState   = "random_state"
+	surroundingsVarReplicaCount  = "replica_count"
+	surroundingsVarReplicas      = "replicas"
+	surroundingsVarValueLen      = "value_len"
 )
 
 // loadSurroundings returns the embedded CollectionSpec for surroundings.
@@ -162,20 +161,19 @@ type surroundingsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type surroundingsVariableSpecs struct {
-	Audited            *ebpf.VariableSpec `ebpf:"audited"`
-	Control            *ebpf.VariableSpec `ebpf:"control"`
-	Coordinator        *ebpf.VariableSpec `ebpf:"coordinator"`
-	CoordinatorIfindex *ebpf.VariableSpec `ebpf:"coordinator_ifindex"`
-	Counts             *ebpf.VariableSpec `ebpf:"counts"`
-	Epoch              *ebpf.VariableSpec `ebpf:"epoch"`
-	FirstPort          *ebpf.VariableSpec `ebpf:"first_port"`
-	KeyCount           *ebpf.VariableSpec `ebpf:"key_count"`
-	KeyLen             *ebpf.VariableSpec `ebpf:"key_len"`
-	LaneCount          *ebpf.VariableSpec `ebpf:"lane_count"`
-	RandomState        *ebpf.VariableSpec `ebpf:"random_state"`
-	ReplicaCount       *ebpf.VariableSpec `ebpf:"replica_count"`
-	Replicas           *ebpf.VariableSpec `ebpf:"replicas"`
-	ValueLen           *ebpf.VariableSpec `ebpf:"value_len"`
+	Audited      *ebpf.VariableSpec `ebpf:"audited"`
+	Control      *ebpf.VariableSpec `ebpf:"control"`
+	Coordinator  *ebpf.VariableSpec `ebpf:"coordinator"`
+	Counts       *ebpf.VariableSpec `ebpf:"counts"`
+	Epoch        *ebpf.VariableSpec `ebpf:"epoch"`
+	FirstPort    *ebpf.VariableSpec `ebpf:"first_port"`
+	KeyCount     *ebpf.VariableSpec `ebpf:"key_count"`
+	KeyLen       *ebpf.VariableSpec `ebpf:"key_len"`
+	LaneCount    *ebpf.VariableSpec `ebpf:"lane_count"`
+	RandomState  *ebpf.VariableSpec `ebpf:"random_state"`
+	ReplicaCount *ebpf.VariableSpec `ebpf:"replica_count"`
+	Replicas     *ebpf.VariableSpec `ebpf:"replicas"`
+	ValueLen     *ebpf.VariableSpec `ebpf:"value_len"`
 }
 
 // surroundingsObjects contains all objects after they have been loaded into the kernel.
@@ -215,20 +213,19 @@ func (m *surroundingsMaps) Close() error {
 //
 // It can be passed to loadSurroundingsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type surroundingsVariables struct {
-	Audited            *ebpf.Variable `ebpf:"audited"`
-	Control            *ebpf.Variable `ebpf:"control"`
-	Coordinator        *ebpf.Variable `ebpf:"coordinator"`
-	CoordinatorIfindex *ebpf.Variable `ebpf:"coordinator_ifindex"`
-	Counts             *ebpf.Variable `ebpf:"counts"`
-	Epoch              *ebpf.Variable `ebpf:"epoch"`
-	FirstPort          *ebpf.Variable `ebpf:"first_port"`
-	KeyCount           *ebpf.Variable `ebpf:"key_count"`
-	KeyLen             *ebpf.Variable `ebpf:"key_len"`
-	LaneCount          *ebpf.Variable `ebpf:"lane_count"`
-	RandomState        *ebpf.Variable `ebpf:"random_state"`
-	ReplicaCount       *ebpf.Variable `ebpf:"replica_count"`
-	Replicas           *ebpf.Variable `ebpf:"replicas"`
-	ValueLen           *ebpf.Variable `ebpf:"value_len"`
+	Audited      *ebpf.Variable `ebpf:"audited"`
+	Control      *ebpf.Variable `ebpf:"control"`
+	Coordinator  *ebpf.Variable `ebpf:"coordinator"`
+	Counts       *ebpf.Variable `ebpf:"counts"`
+	Epoch        *ebpf.Variable `ebpf:"epoch"`
+	FirstPort    *ebpf.Variable `ebpf:"first_port"`
+	KeyCount     *ebpf.Variable `ebpf:"key_count"`
+	KeyLen       *ebpf.Variable `ebpf:"key_len"`
+	LaneCount    *ebpf.Variable `ebpf:"lane_count"`
+	RandomState  *ebpf.Variable `ebpf:"random_state"`
+	ReplicaCount *ebpf.Variable `ebpf:"replica_count"`
+	Replicas     *ebpf.Variable `ebpf:"replicas"`
+	ValueLen     *ebpf.Variable `ebpf:"value_len"`
 }
 
 // surroundingsPrograms contains all programs after they have been loaded into the kernel.
