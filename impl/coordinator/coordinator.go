@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,13 +29,14 @@ type dataPlane interface {
 	State() (*protocol.Coordinator, error)
 	Counters() (bpf.Counters, error)
 	SetMembers(...protocol.Member) error
+	SetPaths([protocol.MaxMembers]int) error
 	Close() error
 }
 
 // Coordinator is a coordinator that serves: its data plane is attached.
 type Coordinator struct {
 	options Options
-	device  *device
+	network *network
 	plane   dataPlane
 	prober  *prober
 	status  *statusServer // nil without a status socket
@@ -43,7 +45,7 @@ type Coordinator struct {
 
 	mu      sync.Mutex
 	watch   watch
-	members []protocol.Member
+	members []located
 }
 
 // Start loads the data plane, finds the replicas' hardware addresses and attaches
@@ -54,11 +56,11 @@ func Start(ctx context.Context, o Options) (*Coordinator, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	d, err := openDevice(o.Device, o.Listen.Addr())
+	n, err := openNetwork(o.Devices, o.Listen.Addr())
 	if err != nil {
 		return nil, err
 	}
-	c := &Coordinator{options: o, device: d, started: time.Now()}
+	c := &Coordinator{options: o, network: n, started: time.Now()}
 	c.close = sync.OnceValue(c.shutdown)
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -71,8 +73,8 @@ func (c *Coordinator) start(ctx context.Context) error {
 	// Loading comes first because it needs no other machine: what this one lacks
 	// is said at once.
 	plane, err := bpf.Load(bpf.Options{
-		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.device.mac},
-		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Object: o.Object,
+		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
+		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
 	})
 	if err != nil && o.Object != "" {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)
@@ -90,7 +92,7 @@ func (c *Coordinator) start(ctx context.Context) error {
 	}
 	resolving, cancel := context.WithTimeout(ctx, o.ResolveTimeout)
 	defer cancel()
-	if c.members, err = c.device.resolve(resolving, o.Replicas, c.prober.send); err != nil {
+	if c.members, err = c.network.resolve(resolving, o.Replicas, c.prober.send); err != nil {
 		return err
 	}
 	if err := c.open(plane); err != nil {
@@ -113,13 +115,24 @@ func (c *Coordinator) open(plane *bpf.DataPlane) error {
 	if err := plane.SetEpoch(c.options.Epoch); err != nil {
 		return err
 	}
-	if err := plane.SetMembers(c.members...); err != nil {
+	if err := c.place(c.members); err != nil {
 		return err
 	}
 	if err := plane.SetServing(serving); err != nil {
 		return err
 	}
-	return plane.Attach(c.device.index)
+	return plane.Attach(c.network.indices()...)
+}
+
+// place tells the data plane where the members are.
+func (c *Coordinator) place(members []located) error {
+	var plain []protocol.Member
+	var paths [protocol.MaxMembers]int
+	for _, m := range members {
+		plain = append(plain, m.Member)
+		paths[m.ID.Index()] = m.device
+	}
+	return errors.Join(c.plane.SetMembers(plain...), c.plane.SetPaths(paths))
 }
 
 // Serve keeps the data plane's clock and watches over it until the context ends,
@@ -144,7 +157,7 @@ func (c *Coordinator) tick(now time.Time) error {
 	if err := c.plane.Tick(); err != nil {
 		return err
 	}
-	if err := c.device.present(); err != nil {
+	if err := c.network.present(); err != nil {
 		return err
 	}
 	c.prober.sendAll()
@@ -169,31 +182,35 @@ func (c *Coordinator) tick(now time.Time) error {
 }
 
 // followNeighbours tells the data plane when a replica's machine, or the router
-// to it, has got another hardware address. The probes keep the table fresh.
+// to it, has got another hardware address or is behind another device. The probes
+// keep the table fresh.
 func (c *Coordinator) followNeighbours() error {
-	known, err := c.device.neighbours()
+	known, err := c.network.neighbours()
 	if err != nil {
 		return err
 	}
 	changed := false
-	members := append([]protocol.Member(nil), c.members...)
+	members := slices.Clone(c.members)
 	for i := range members {
-		hop, err := c.device.nextHop(netip.AddrFrom4(members[i].Address.IP))
+		m := &members[i]
+		hop, err := c.network.nextHop(netip.AddrFrom4(m.Address.IP))
 		if err != nil {
 			continue // A route that is gone for now changes nothing.
 		}
-		if mac, ok := known[hop]; ok && mac != members[i].Address.MAC {
-			c.options.Logger.Info("a replica has another hardware address", "replica", members[i].ID,
-				"was", net.HardwareAddr(members[i].Address.MAC[:]).String(), "is", net.HardwareAddr(mac[:]).String())
-			members[i].Address.MAC = mac
+		if mac, ok := known[hop]; ok && (mac != m.Address.MAC || hop.device != m.device) {
+			c.options.Logger.Info("a replica is reached another way", "replica", m.ID,
+				"was", net.HardwareAddr(m.Address.MAC[:]).String(), "is", net.HardwareAddr(mac[:]).String(), "device", c.network.nameOf(hop.device))
+			m.Address.MAC, m.device = mac, hop.device
 			changed = true
 		}
 	}
 	if !changed {
 		return nil
 	}
+	c.mu.Lock()
 	c.members = members
-	return c.plane.SetMembers(members...)
+	c.mu.Unlock()
+	return c.place(members)
 }
 
 // Status reports on the coordinator as it is now.
@@ -207,17 +224,23 @@ func (c *Coordinator) Status() (*Status, error) {
 		return nil, err
 	}
 	now := time.Now()
-	s := &Status{Address: c.options.Listen.String(), Device: c.device.name, Uptime: now.Sub(c.started).Seconds(),
+	s := &Status{Address: c.options.Listen.String(), Device: c.network.String(), Uptime: now.Sub(c.started).Seconds(),
 		Members: []Member{}, Pending: []PendingWrite{},
 		Drops: counters.Drops, Actions: counters.Actions, Activities: counters.Activities}
 	c.mu.Lock()
 	c.watch.scan(state, now)
 	c.watch.report(s, state, now)
+	members := c.members
 	c.mu.Unlock()
 	for i := range s.Members {
 		m := &s.Members[i]
 		id := protocol.ReplicaID(m.ID)
 		m.Reads = counters.Reads[id.Index()]
+		for _, located := range members {
+			if located.ID == id {
+				m.Device = c.network.nameOf(located.device)
+			}
+		}
 		if heard := c.prober.lastHeard(id); !heard.IsZero() {
 			ago := now.Sub(heard).Seconds()
 			m.LastHeard = &ago
@@ -241,6 +264,6 @@ func (c *Coordinator) shutdown() error {
 	if c.plane != nil {
 		problems = append(problems, c.plane.Close())
 	}
-	c.device.close()
+	c.network.close()
 	return errors.Join(problems...)
 }

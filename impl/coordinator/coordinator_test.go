@@ -28,12 +28,13 @@ const patience = 20 * time.Second
 // lab is a shard on a rack of network namespaces, with everything in this process.
 type lab struct {
 	*testing.T
-	rack     *fabric.Rack
-	nodes    []*fabric.Node
-	options  Options
-	c        *Coordinator
-	clients  *client.Client
-	stops    []context.CancelFunc
+	rack    *fabric.Rack
+	nodes   []*fabric.Node
+	options Options
+	c       *Coordinator
+	clients *client.Client
+	// stops end the replicas, and wait until they have ended.
+	stops    []func()
 	running  sync.WaitGroup
 	endServe context.CancelFunc
 }
@@ -48,7 +49,7 @@ func newLab(t *testing.T, replicas int) *lab {
 	t.Cleanup(l.end)
 	l.node("coordinator", 1)
 	l.node("client", 100)
-	l.options = Options{Device: "eth0", Epoch: 1, Listen: netip.AddrPortFrom(l.nodes[0].Addr, protocol.Port),
+	l.options = Options{Devices: []string{"eth0"}, Epoch: 1, Listen: netip.AddrPortFrom(l.nodes[0].Addr, protocol.Port),
 		Sessions: 64, StatusSocket: filepath.Join(t.TempDir(), "status")}
 	for i := range replicas {
 		node := l.node("replica"+string(rune('a'+i)), uint8(11+i))
@@ -62,13 +63,15 @@ func newLab(t *testing.T, replicas int) *lab {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, stop := context.WithCancel(context.Background())
-		l.stops = append(l.stops, stop)
-		l.running.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		l.stops = append(l.stops, func() { cancel(); <-done })
+		go func() {
+			defer close(done)
 			if err := server.Serve(ctx); err != nil {
 				t.Error(err)
 			}
-		})
+		}()
 	}
 	return l
 }
@@ -237,8 +240,8 @@ func TestWhatKeepsACoordinatorFromStartingIsSaid(t *testing.T) {
 	at := netip.MustParseAddrPort
 	good := l.options
 	for want, spoil := range map[string]func(*Options){
-		"device eth7":              func(o *Options) { o.Device = "eth7" },
-		"not an Ethernet device":   func(o *Options) { o.Device, o.Listen = "lo", at("127.0.0.1:7411") },
+		"device eth7":              func(o *Options) { o.Devices = []string{"eth7"} },
+		"not an Ethernet device":   func(o *Options) { o.Devices, o.Listen = []string{"lo"}, at("127.0.0.1:7411") },
 		"have the address":         func(o *Options) { o.Listen = at("10.77.0.9:7411") },
 		"power of two":             func(o *Options) { o.Sessions = 100 },
 		"replica 17: 10.77.0.77 d": func(o *Options) { o.Replicas[1].Address = at("10.77.0.77:7411") },

@@ -127,12 +127,12 @@ func (h *host) cable(device string, to *host, farDevice string) {
 	})
 }
 
-// route sends what is for a network to a router.
+// route sends what is for a network to a router, from now on.
 func (h *host) route(network, via string) {
 	h.Helper()
 	_, to, err := net.ParseCIDR(network)
 	h.must(err)
-	h.must(h.kernel.RouteAdd(&netlink.Route{Dst: to, Gw: net.ParseIP(via)}))
+	h.must(h.kernel.RouteReplace(&netlink.Route{Dst: to, Gw: net.ParseIP(via)}))
 }
 
 // forward makes the host a router.

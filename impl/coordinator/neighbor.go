@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -23,112 +24,178 @@ const (
 	resolveNudge = 500 * time.Millisecond
 )
 
-// device is the network device that the data plane is attached to.
+// device is a network device that the data plane is attached to.
 type device struct {
 	name  string
 	index int
 	mac   [6]byte
-	// kernel speaks with the network namespace in which the device was opened,
+}
+
+// network is the devices, and what the kernel knows of the hosts behind them.
+type network struct {
+	devices []device
+	// kernel speaks with the network namespace in which the devices were opened,
 	// whatever the thread.
 	kernel *netlink.Handle
 }
 
-// openDevice returns the device, which must have the address, and be closed.
-func openDevice(name string, addr netip.Addr) (*device, error) {
+// openNetwork returns the devices of this machine, which must have the address.
+// It must be closed.
+func openNetwork(names []string, addr netip.Addr) (*network, error) {
 	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	d := &device{name: name, kernel: kernel}
-	if err := d.find(addr); err != nil {
-		d.close()
+	n := &network{kernel: kernel}
+	for _, name := range names {
+		d, err := n.find(name)
+		if err != nil {
+			n.close()
+			return nil, err
+		}
+		n.devices = append(n.devices, d)
+	}
+	if err := n.checkAddress(addr); err != nil {
+		n.close()
 		return nil, err
+	}
+	return n, nil
+}
+
+func (n *network) find(name string) (device, error) {
+	link, err := n.kernel.LinkByName(name)
+	if err != nil {
+		return device{}, fmt.Errorf("%w: device %s: %w; ip link lists the devices of this network namespace", ErrConfiguration, name, err)
+	}
+	d := device{name: name, index: link.Attrs().Index}
+	if copy(d.mac[:], link.Attrs().HardwareAddr) != len(d.mac) || d.mac == [6]byte{} {
+		return d, fmt.Errorf("%w: device %s is not an Ethernet device", ErrConfiguration, name)
+	}
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		return d, fmt.Errorf("%w: device %s is down: ip link set %s up", ErrConfiguration, name, name)
+	}
+	if link.Attrs().MTU < 1500 {
+		return d, fmt.Errorf("%w: device %s has an MTU of %d, and the largest messages need 1500", ErrConfiguration, name, link.Attrs().MTU)
 	}
 	return d, nil
 }
 
-func (d *device) find(addr netip.Addr) error {
-	link, err := d.kernel.LinkByName(d.name)
+// checkAddress checks that the address is one of the machine's. It need not be
+// on a device that the data plane is on: whoever has a route to it by one of
+// them will do.
+func (n *network) checkAddress(addr netip.Addr) error {
+	addrs, err := n.kernel.AddrList(nil, netlink.FAMILY_V4)
 	if err != nil {
-		return fmt.Errorf("%w: device %s: %w; ip link lists the devices of this network namespace", ErrConfiguration, d.name, err)
-	}
-	d.index = link.Attrs().Index
-	if copy(d.mac[:], link.Attrs().HardwareAddr) != len(d.mac) || d.mac == [6]byte{} {
-		return fmt.Errorf("%w: device %s is not an Ethernet device", ErrConfiguration, d.name)
-	}
-	if link.Attrs().Flags&net.FlagUp == 0 {
-		return fmt.Errorf("%w: device %s is down: ip link set %s up", ErrConfiguration, d.name, d.name)
-	}
-	if link.Attrs().MTU < 1500 {
-		return fmt.Errorf("%w: device %s has an MTU of %d, and the largest messages need 1500", ErrConfiguration, d.name, link.Attrs().MTU)
-	}
-	addrs, err := d.kernel.AddrList(link, netlink.FAMILY_V4)
-	if err != nil {
-		return fmt.Errorf("list addresses of device %s: %w", d.name, err)
+		return fmt.Errorf("list the addresses of this machine: %w", err)
 	}
 	for _, a := range addrs {
 		if a.IP.Equal(addr.AsSlice()) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: device %s does not have the address %v", ErrConfiguration, d.name, addr)
+	return fmt.Errorf("%w: none of the devices of this machine have the address %v", ErrConfiguration, addr)
 }
 
-func (d *device) close() { d.kernel.Close() }
+func (n *network) close() { n.kernel.Close() }
 
-// present returns an error if the device is gone.
-func (d *device) present() error {
-	if _, err := d.kernel.LinkByIndex(d.index); err != nil {
-		return fmt.Errorf("device %s is gone, and the data plane with it: %w", d.name, err)
+// indices returns the kernel's numbers of the devices.
+func (n *network) indices() []int {
+	var indices []int
+	for _, d := range n.devices {
+		indices = append(indices, d.index)
+	}
+	return indices
+}
+
+// String names the devices.
+func (n *network) String() string {
+	var names []string
+	for _, d := range n.devices {
+		names = append(names, d.name)
+	}
+	return strings.Join(names, ",")
+}
+
+// nameOf returns the name of the device with the index.
+func (n *network) nameOf(index int) string {
+	for _, d := range n.devices {
+		if d.index == index {
+			return d.name
+		}
+	}
+	return ""
+}
+
+// present returns an error if a device is gone.
+func (n *network) present() error {
+	for _, d := range n.devices {
+		if _, err := n.kernel.LinkByIndex(d.index); err != nil {
+			return fmt.Errorf("device %s is gone, and the data plane with it: %w", d.name, err)
+		}
 	}
 	return nil
 }
 
+// hop is a neighbour: a device and an address behind it.
+type hop struct {
+	device int
+	addr   netip.Addr
+}
+
 // nextHop returns the neighbour through which an address is reached.
-func (d *device) nextHop(to netip.Addr) (netip.Addr, error) {
-	routes, err := d.kernel.RouteGet(to.AsSlice())
+func (n *network) nextHop(to netip.Addr) (hop, error) {
+	routes, err := n.kernel.RouteGet(to.AsSlice())
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%w: no route to %v: %w", ErrConfiguration, to, err)
+		return hop{}, fmt.Errorf("%w: no route to %v: %w", ErrConfiguration, to, err)
 	}
 	if len(routes) == 0 {
-		return netip.Addr{}, fmt.Errorf("%w: no route to %v", ErrConfiguration, to)
+		return hop{}, fmt.Errorf("%w: no route to %v", ErrConfiguration, to)
 	}
 	route := routes[0]
 	if route.Type == unix.RTN_LOCAL {
-		return netip.Addr{}, fmt.Errorf("%w: %v is an address of this machine; XDP sends to others only", ErrConfiguration, to)
+		return hop{}, fmt.Errorf("%w: %v is an address of this machine; XDP sends to others only", ErrConfiguration, to)
 	}
-	if route.LinkIndex != d.index {
-		return netip.Addr{}, fmt.Errorf("%w: %v is not reached through device %s, and all frames leave by that", ErrConfiguration, to, d.name)
+	if n.nameOf(route.LinkIndex) == "" {
+		return hop{}, fmt.Errorf("%w: %v is not reached through the device given (%v), and no frames leave by another", ErrConfiguration, to, n)
 	}
-	if hop, ok := netip.AddrFromSlice(route.Gw); ok && !hop.IsUnspecified() {
-		return hop.Unmap(), nil
+	if addr, ok := netip.AddrFromSlice(route.Gw); ok && !addr.IsUnspecified() {
+		return hop{route.LinkIndex, addr.Unmap()}, nil
 	}
-	return to, nil
+	return hop{route.LinkIndex, to}, nil
 }
 
-// neighbours returns the device's neighbour table.
-func (d *device) neighbours() (map[netip.Addr][6]byte, error) {
-	entries, err := d.kernel.NeighList(d.index, netlink.FAMILY_V4)
-	if err != nil {
-		return nil, fmt.Errorf("read neighbour table of device %s: %w", d.name, err)
-	}
-	known := make(map[netip.Addr][6]byte)
+// neighbours returns the neighbour tables of the devices.
+func (n *network) neighbours() (map[hop][6]byte, error) {
+	known := make(map[hop][6]byte)
 	const valid = unix.NUD_PERMANENT | unix.NUD_NOARP | unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE
-	for _, e := range entries {
-		if addr, ok := netip.AddrFromSlice(e.IP); ok && e.State&valid != 0 && len(e.HardwareAddr) == 6 {
-			known[addr.Unmap()] = [6]byte(e.HardwareAddr)
+	for _, d := range n.devices {
+		entries, err := n.kernel.NeighList(d.index, netlink.FAMILY_V4)
+		if err != nil {
+			return nil, fmt.Errorf("read neighbour table of device %s: %w", d.name, err)
+		}
+		for _, e := range entries {
+			if addr, ok := netip.AddrFromSlice(e.IP); ok && e.State&valid != 0 && len(e.HardwareAddr) == 6 {
+				known[hop{d.index, addr.Unmap()}] = [6]byte(e.HardwareAddr)
+			}
 		}
 	}
 	return known, nil
 }
 
-// resolve finds out where frames for the replicas go, and returns them as
-// members. Nudge sends a replica something, which makes the kernel look for it.
-func (d *device) resolve(ctx context.Context, replicas []Replica, nudge func(Replica)) ([]protocol.Member, error) {
-	hops := make([]netip.Addr, len(replicas))
+// located is a replica and where frames for it go.
+type located struct {
+	protocol.Member
+	// device is the index of the one by which they leave.
+	device int
+}
+
+// resolve finds out where frames for the replicas go. Nudge sends a replica
+// something, which makes the kernel look for it.
+func (n *network) resolve(ctx context.Context, replicas []Replica, nudge func(Replica)) ([]located, error) {
+	hops := make([]hop, len(replicas))
 	for i, r := range replicas {
 		var err error
-		if hops[i], err = d.nextHop(r.Address.Addr()); err != nil {
+		if hops[i], err = n.nextHop(r.Address.Addr()); err != nil {
 			return nil, fmt.Errorf("replica %d: %w", r.ID, err)
 		}
 	}
@@ -136,11 +203,11 @@ func (d *device) resolve(ctx context.Context, replicas []Replica, nudge func(Rep
 	poll := time.NewTicker(resolvePoll)
 	defer poll.Stop()
 	for nudged := (time.Time{}); ; {
-		known, err := d.neighbours()
+		known, err := n.neighbours()
 		if err != nil {
 			return nil, err
 		}
-		members, missing := membersOf(replicas, hops, known)
+		members, missing := locate(replicas, hops, known)
 		if len(missing) == 0 {
 			return members, nil
 		}
@@ -158,22 +225,22 @@ func (d *device) resolve(ctx context.Context, replicas []Replica, nudge func(Rep
 			}
 			first := missing[0]
 			return nil, fmt.Errorf("%w: replica %d: %v did not tell its hardware address on device %s within %v; is it up and on this network?",
-				ErrConfiguration, replicas[first].ID, hops[first], d.name, time.Since(started).Round(time.Millisecond))
+				ErrConfiguration, replicas[first].ID, hops[first].addr, n.nameOf(hops[first].device), time.Since(started).Round(time.Millisecond))
 		}
 	}
 }
 
-// membersOf returns the replicas whose next hop is known as members, and the
-// places of the others.
-func membersOf(replicas []Replica, hops []netip.Addr, known map[netip.Addr][6]byte) (members []protocol.Member, missing []int) {
+// locate returns the replicas whose next hop is known, and the places of the
+// others.
+func locate(replicas []Replica, hops []hop, known map[hop][6]byte) (members []located, missing []int) {
 	for i, r := range replicas {
 		mac, ok := known[hops[i]]
 		if !ok {
 			missing = append(missing, i)
 			continue
 		}
-		members = append(members, protocol.Member{ID: r.ID,
-			Address: protocol.Address{IP: r.Address.Addr().As4(), Port: r.Address.Port(), MAC: mac}})
+		members = append(members, located{protocol.Member{ID: r.ID,
+			Address: protocol.Address{IP: r.Address.Addr().As4(), Port: r.Address.Port(), MAC: mac}}, hops[i].device})
 	}
 	return members, missing
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,10 +43,10 @@ func ParseReplica(s string) (Replica, error) {
 
 // Options configure a Coordinator.
 type Options struct {
-	// Device is the network device that clients and replicas are reached
-	// through; its driver must run XDP itself.
-	Device string
-	// Listen is the coordinator's address, one of the device's.
+	// Devices are the network devices that clients and replicas are reached
+	// through; their drivers must run XDP themselves.
+	Devices []string
+	// Listen is the coordinator's address, one of this machine's.
 	Listen   netip.AddrPort
 	Replicas []Replica
 	Epoch    protocol.Epoch
@@ -75,10 +76,10 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	switch {
-	case o.Device == "":
+	case len(o.Devices) == 0 || slices.Contains(o.Devices, ""):
 		return fmt.Errorf("%w: no device is named", ErrConfiguration)
 	case !usable(o.Listen):
-		return fmt.Errorf("%w: listen address %v: an IPv4 address of %s and a port is needed", ErrConfiguration, o.Listen, o.Device)
+		return fmt.Errorf("%w: listen address %v: an IPv4 address of this machine and a port is needed", ErrConfiguration, o.Listen)
 	case o.Epoch == 0:
 		return fmt.Errorf("%w: epoch 0: epochs start at 1", ErrConfiguration)
 	case len(o.Replicas) == 0 || len(o.Replicas) > protocol.MaxMembers:

@@ -149,3 +149,67 @@ func TestHostsOnOneNetwork(t *testing.T) {
 	s.expectShard("eth0", replicas[0].mac("eth0"), replicas[1].mac("eth0"), router.mac("eth0"))
 	s.expectEnd(coordinator, "eth0")
 }
+
+// TestHostsOnDevicesOfTheirOwn: the coordinator has a device for each replica, of
+// which one is behind a router, and for each of two networks of clients, and the
+// address that all know on none of them.
+func TestHostsOnDevicesOfTheirOwn(t *testing.T) {
+	n := newInternet(t)
+	coordinator, router := n.host("coordinator"), n.host("router")
+	replicas := []*host{n.host("replica0"), n.host("replica1"), n.host("replica2")}
+	clients := []*host{n.host("client0"), n.host("client1")}
+	coordinator.up("lo", "10.9.9.9/32")
+	var devices []string
+	for i, h := range []*host{replicas[0], replicas[1], router, clients[0], clients[1]} {
+		device := fmt.Sprint("eth", i)
+		coordinator.cable(device, h, "eth0")
+		coordinator.up(device, fmt.Sprintf("10.%d.0.1/24", i))
+		h.up("eth0", fmt.Sprintf("10.%d.0.2/24", i))
+		h.route("10.9.9.9/32", fmt.Sprintf("10.%d.0.1", i))
+		devices = append(devices, device)
+	}
+	router.forward()
+	replicas[2].cable("eth0", router, "eth1")
+	replicas[2].up("eth0", "10.8.0.2/24")
+	router.up("eth1", "10.8.0.1/24")
+	replicas[2].route("10.9.9.9/32", "10.8.0.1")
+	coordinator.route("10.8.0.0/24", "10.2.0.2")
+
+	s := n.serve(coordinator, "10.9.9.9", devices, replicas, []string{"10.0.0.2", "10.1.0.2", "10.8.0.2"})
+	near, far := s.client(clients[0]), s.client(clients[1])
+	concurrently(func() { s.use("near", near) }, func() { s.use("far", far) })
+	s.expectShard("eth0,eth1,eth2,eth3,eth4", replicas[0].mac("eth0"), replicas[1].mac("eth0"), router.mac("eth0"))
+	s.expectEnd(coordinator, devices...)
+}
+
+// TestRouteIsFollowed: a replica that moves to another of the coordinator's
+// devices is found there.
+func TestRouteIsFollowed(t *testing.T) {
+	n := newInternet(t)
+	coordinator, replica, user := n.host("coordinator"), n.host("replica"), n.host("client")
+	for i, h := range []*host{replica, replica, user} {
+		device := fmt.Sprint("eth", i)
+		coordinator.cable(device, h, device)
+		coordinator.up(device, fmt.Sprintf("10.%d.0.1/24", i))
+		h.up(device, fmt.Sprintf("10.%d.0.2/24", i))
+	}
+	coordinator.up("lo", "10.9.9.9/32")
+	replica.up("lo", "10.8.8.8/32")
+	user.route("10.9.9.9/32", "10.2.0.1")
+	both := func(i int) {
+		coordinator.route("10.8.8.8/32", fmt.Sprintf("10.%d.0.2", i))
+		replica.route("10.9.9.9/32", fmt.Sprintf("10.%d.0.1", i))
+	}
+	both(0)
+	s := n.serve(coordinator, "10.9.9.9", []string{"eth0", "eth1", "eth2"}, []*host{replica}, []string{"10.8.8.8"})
+	c := s.client(user)
+	s.use("before", c)
+	s.expectShard("eth0,eth1,eth2", replica.mac("eth0"))
+
+	both(1)
+	link, err := coordinator.kernel.LinkByName("eth0")
+	n.must(err)
+	n.must(coordinator.kernel.LinkSetDown(link))
+	s.use("after", c)
+	s.expectShard("eth0,eth1,eth2", replica.mac("eth1"))
+}

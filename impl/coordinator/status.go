@@ -17,8 +17,9 @@ const maxPendingListed = 256
 
 // Status is a report on a coordinator, as its status socket gives it.
 type Status struct {
-	Epoch   uint32   `json:"epoch"`
-	Address string   `json:"address"`
+	Epoch   uint32 `json:"epoch"`
+	Address string `json:"address"`
+	// Device names the coordinator's device, or all of them, with commas between.
 	Device  string   `json:"device"`
 	Uptime  float64  `json:"uptime_seconds"`
 	Members []Member `json:"members"`
@@ -39,6 +40,8 @@ type Member struct {
 	ID      uint32 `json:"id"`
 	Address string `json:"address"`
 	MAC     string `json:"mac"`
+	// Device is the one by which the coordinator reaches the replica.
+	Device  string `json:"device"`
 	Serving bool   `json:"serving"`
 	// LastHeard is how long ago the replica answered a probe, nil for never.
 	// Probes go out once a second.

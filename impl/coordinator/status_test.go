@@ -24,12 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOptionsAreChecked(t *testing.T) {
 	at := netip.MustParseAddrPort
-	good := Options{Device: "eth0", Listen: at("10.0.0.1:7411"), Epoch: 1, Replicas: []Replica{{16, at("10.0.0.2:7411")}, {17, at("10.0.0.3:7411")}}}
+	good := Options{Devices: []string{"eth0"}, Listen: at("10.0.0.1:7411"), Epoch: 1, Replicas: []Replica{{16, at("10.0.0.2:7411")}, {17, at("10.0.0.3:7411")}}}
 	if err := good.check(); err != nil {
 		t.Fatal(err)
 	}
 	for want, spoil := range map[string]func(*Options){
-		"no device":        func(o *Options) { o.Device = "" },
+		"no device":        func(o *Options) { o.Devices = nil },
 		"listen address":   func(o *Options) { o.Listen = at("[::1]:7411") },
 		"epochs start":     func(o *Options) { o.Epoch = 0 },
 		"0 replicas":       func(o *Options) { o.Replicas = nil },

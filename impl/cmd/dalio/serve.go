@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,9 +52,11 @@ func newCoordinator() *cobra.Command {
 	var replicas []string
 	var debug bool
 	cmd := &cobra.Command{
-		Use:   "coordinator --dev DEV --listen IP:PORT --replica ID=IP:PORT ...",
-		Short: "Run a shard's coordinator on a network device",
-		Long: "Load the data plane, attach it to a device in native mode and keep it until a signal ends it.\n" +
+		Use:   "coordinator --dev DEV [--dev DEV2 ...] --listen IP:PORT --replica ID=IP:PORT ...",
+		Short: "Run a shard's coordinator on one network device or several",
+		Long: "Load the data plane, attach it to the devices in native mode and keep it until a signal ends it.\n" +
+			"Replicas are reached by the kernel's routes, which must lead through these devices; clients are answered\n" +
+			"by the device that their requests come in by.\n" +
 			"Prints one line of JSON when clients are served. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.",
 		Example: "  dalio coordinator --dev eth0 --listen 10.0.0.1:7411 --replica 16=10.0.0.2:7411 --replica 17=10.0.0.3:7411",
 		Args:    cobra.NoArgs,
@@ -66,8 +69,8 @@ func newCoordinator() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.Device, "dev", "", "network device that clients and replicas are reached through")
-	flags.StringVar(&listen, "listen", "", "the coordinator's address, one of the device's")
+	flags.StringArrayVar(&o.Devices, "dev", nil, "network device that clients and replicas are reached through; repeat for each")
+	flags.StringVar(&listen, "listen", "", "the coordinator's address, one of this machine's")
 	flags.StringArrayVar(&replicas, "replica", nil, "a replica as ID=IP:PORT; repeat for each (ids 16, 17, 18 ... for the first ones)")
 	flags.Uint32Var((*uint32)(&o.Epoch), "epoch", 1, "epoch to serve in")
 	flags.Uint32Var(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
@@ -106,11 +109,11 @@ func runCoordinator(cmd *cobra.Command, o coordinator.Options) error {
 		return withStatus(exitDidNotHappen, err)
 	}
 	err = printReady(cmd.OutOrStdout(), coordinatorReady{Ready: true, PID: os.Getpid(), Address: o.Listen.String(),
-		Device: o.Device, Epoch: uint32(o.Epoch), StatusSocket: o.StatusSocket})
+		Device: strings.Join(o.Devices, ","), Epoch: uint32(o.Epoch), StatusSocket: o.StatusSocket})
 	if err != nil {
 		return withStatus(exitDidNotHappen, errors.Join(err, c.Close()))
 	}
-	o.Logger.Info("coordinator serves", "address", o.Listen, "device", o.Device, "epoch", uint32(o.Epoch), "replicas", len(o.Replicas))
+	o.Logger.Info("coordinator serves", "address", o.Listen, "devices", o.Devices, "epoch", uint32(o.Epoch), "replicas", len(o.Replicas))
 	if err := c.Serve(ctx); err != nil {
 		return withStatus(exitDidNotHappen, err)
 	}
