@@ -115,6 +115,9 @@ func main() {
 }
 
 func run(ctx context.Context, c config) (verdict string, err error) {
+	if os.Geteuid() != 0 {
+		return "", errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the folder for the results: %w", err)
 	}
