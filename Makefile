@@ -71,6 +71,11 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 	@scripts/setup test
 	go run ./spec/tlc must-fail
 
+.PHONY: bench
+bench: build ## the coordinator alone against the same in C and against its bounds, as ratios
+	@scripts/setup test
+	$(BIN)/bench --dir build/bench
+
 .PHONY: generate
 generate: ## rebuilds the committed BPF objects and their bindings
 	@scripts/setup test
