@@ -10,8 +10,6 @@ BREAKS := gate
 CLANG := clang-19
 BPF_CFLAGS := -O2 -g -Wall -Werror -mcpu=v3 -target bpf -idirafter /usr/include/$(shell uname -m)-linux-gnu
 
-GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.o' go.mod go.sum)
-
 .PHONY: help
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
