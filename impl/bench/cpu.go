@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,13 +49,24 @@ func pin(pid, cpu int) error {
 	return nil
 }
 
-// prefer has a process run before all ordinary ones, in turn with others of its
-// kind. All that takes part in a measurement is given it, so that only work
-// that has no part in it is held off. For a coordinator in user space it is also
-// the better schedule: it is not woken before all that has come is received.
+// prefer has a process, with all its threads, run before all ordinary ones, in
+// turn with others of its kind. All that takes part in a measurement is given
+// it, so that only work that has no part in it is held off. For a coordinator in
+// user space it is also the better schedule: it is not woken before all that has
+// come is received.
 func prefer(pid int) error {
-	if err := schedule(pid, unix.SCHED_FIFO, 1); err != nil {
-		return fmt.Errorf("give process %d priority: %w", pid, err)
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*", pid))
+	if err != nil {
+		return fmt.Errorf("list threads of process %d: %w", pid, err)
+	}
+	for _, path := range threads {
+		thread, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			return fmt.Errorf("list threads of process %d: %w", pid, err)
+		}
+		if err := schedule(thread, 1, 0); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -64,10 +77,7 @@ func preempt(cpu int) error {
 	if err := pin(0, cpu); err != nil {
 		return err
 	}
-	if err := schedule(0, unix.SCHED_FIFO, 2); err != nil {
-		return fmt.Errorf("give the thread that makes the load priority: %w", err)
-	}
-	return nil
+	return schedule(0, 2, unix.SCHED_FLAG_RESET_ON_FORK)
 }
 
 // keepAwake keeps a processor from falling idle until the function that it
@@ -81,7 +91,7 @@ func keepAwake(cpu int, longest time.Duration) (rest func() error) {
 	go func() {
 		// The thread ends with the goroutine.
 		runtime.LockOSThread()
-		if err := errors.Join(pin(0, cpu), prefer(0)); err != nil {
+		if err := errors.Join(pin(0, cpu), schedule(0, 1, unix.SCHED_FLAG_RESET_ON_FORK)); err != nil {
 			result <- err
 			return
 		}
@@ -111,10 +121,13 @@ func unhurried() (restore func()) {
 	}
 }
 
-func schedule(pid int, policy, priority uint32) error {
-	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Priority: priority,
-		Flags: unix.SCHED_FLAG_RESET_ON_FORK}
-	return unix.SchedSetAttr(pid, &attributes, 0)
+// schedule gives a thread a priority above ordinary ones; 0 is the calling one.
+func schedule(thread int, priority uint32, flags uint64) error {
+	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority, Flags: flags}
+	if err := unix.SchedSetAttr(thread, &attributes, 0); err != nil {
+		return fmt.Errorf("give thread %d priority: %w", thread, err)
+	}
+	return nil
 }
 
 // cpuTime returns the processor time that a process, or a kernel thread, has
