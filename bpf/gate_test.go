@@ -29,19 +29,25 @@ func generatorFlags(t *testing.T) []string {
 	return strings.Fields(string(match[1]))
 }
 
-// TestWithoutGate builds the variant that the demonstration of a missing gate
-// runs, and checks that it releases what the shipped object holds back.
-func TestWithoutGate(t *testing.T) {
+// withoutGate builds the variant that the demonstration of a missing gate runs.
+func withoutGate(t *testing.T) string {
+	t.Helper()
 	object := filepath.Join(t.TempDir(), "without_gate.o")
 	arguments := append(generatorFlags(t), "-O2", "-g", "-target", "bpfel", "-DDALIO_WITHOUT_GATE", "-c", "coordinator.bpf.c", "-o", object)
 	if out, err := exec.Command("clang-19", arguments...).CombinedOutput(); err != nil {
 		t.Fatalf("build the data plane without the gate: %v\n%s", err, out)
 	}
+	return object
+}
+
+// TestWithoutGate checks that the variant releases what the shipped object holds
+// back.
+func TestWithoutGate(t *testing.T) {
 	c, frame := retryTo(3, 7)
 	write := mustDecode(t, frame)
 	reply := protocol.Message{Type: protocol.ReadReply, Op: write.Op, Epoch: 1, Replica: replica(0).ID,
 		Version: protocol.Version{Epoch: 1, Seq: 7}, Writer: write.Session, Key: write.Key, Value: write.Value, Client: client(1)}
-	for path, released := range map[string]bool{"": false, object: true} {
+	for path, released := range map[string]bool{"": false, withoutGate(t): true} {
 		dp := load(t, path)
 		restore(t, dp, c)
 		got, err := dp.HandleFrame(protocol.NewFrame(&reply, replica(0).Address, self))

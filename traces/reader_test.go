@@ -165,37 +165,3 @@ func TestReaderReportsReadErrors(t *testing.T) {
 		t.Errorf("got %v, want the read error: a history cut short must not be judged", err)
 	}
 }
-
-func FuzzReader(f *testing.F) {
-	f.Add([]byte(invokeWrite + okWrite + invokeRead + infoRead))
-	f.Add([]byte(`{"process":0,"type":"invoke","f":"write","key":"\u00e9","value":"\\","time":-1,"x":[{"y":"}"}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		events, err := drain(NewReader(strings.NewReader(string(data)), "fuzz"))
-		if err != nil {
-			return
-		}
-		// What was accepted must survive being written and read again.
-		var out []byte
-		for _, e := range events {
-			if out, err = AppendLine(out, e); err != nil {
-				t.Fatalf("accepted %+v but cannot write it: %v", e, err)
-			}
-		}
-		again, err := drain(NewReader(strings.NewReader(string(out)), "again"))
-		if err != nil {
-			t.Fatalf("cannot read back %q: %v", out, err)
-		}
-		for i := range events {
-			if !sameEvent(events[i], again[i]) {
-				t.Fatalf("event %d changed from %+v to %+v", i, events[i], again[i])
-			}
-		}
-	})
-}
-
-func sameEvent(a, b Event) bool {
-	if (a.Value == nil) != (b.Value == nil) || a.Value != nil && *a.Value != *b.Value {
-		return false
-	}
-	return a.Process == b.Process && a.Type == b.Type && a.F == b.F && a.Key == b.Key && a.Time == b.Time
-}
