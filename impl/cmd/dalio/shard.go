@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -45,12 +46,28 @@ func openShard(dir string) (*shard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the shard's state: %w", err)
 	}
-	s := &shard{dir: dir}
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("%s is not the state of a shard: %w", path, err)
+	s, err := parseShard(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not the state of a shard that is ready: %w; end dalio up and start it again", path, err)
 	}
-	if !s.Ready || s.Coordinator.Address == "" || s.Client.NetNS == "" {
-		return nil, fmt.Errorf("%s is not the state of a shard that is ready", path)
+	s.dir = dir
+	return s, nil
+}
+
+// parseShard reads what dalio up wrote into the state file.
+func parseShard(data []byte) (*shard, error) {
+	s := &shard{}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, err
+	}
+	address, err := netip.ParseAddrPort(s.Coordinator.Address)
+	switch {
+	case !s.Ready:
+		return nil, errors.New("it does not say so")
+	case err != nil || !address.Addr().Is4():
+		return nil, fmt.Errorf("the coordinator's address is %q, no IP:PORT", s.Coordinator.Address)
+	case s.Client.NetNS == "" || s.Client.NetNS != filepath.Base(s.Client.NetNS):
+		return nil, fmt.Errorf("the client's network namespace is %q, no name", s.Client.NetNS)
 	}
 	return s, nil
 }

@@ -24,10 +24,17 @@ func why(ctx context.Context, s *shard, r client.Request, failed client.Response
 	if err != nil {
 		return fmt.Sprintf("; the coordinator (process %d) does not say why: %v", s.Coordinator.PID, err)
 	}
+	return reasons(status, r, failed)
+}
+
+// reasons finds in a status what may have held an operation up.
+func reasons(status *coordinator.Status, r client.Request, failed client.Response) string {
 	var found []string
 	earlier := 0
 	for _, w := range status.Pending {
 		switch {
+		case len(w.Missing) == 0:
+			// Seen between its last acknowledgement and its commit.
 		case w.Session == uint64(failed.Session) && w.Request == failed.Request:
 			found = append(found, fmt.Sprintf("%s not acknowledged for %s", replicas(w.Missing, "has", "have"), round(failed.Elapsed)))
 		case w.KeyHash == protocol.KeyHash([]byte(r.Key)) && r.Op == protocol.OpNone:
@@ -52,7 +59,10 @@ func why(ctx context.Context, s *shard, r client.Request, failed client.Response
 
 // replicas names replicas, with a verb in the right number if there is one.
 func replicas(ids []uint32, one, many string) string {
-	if len(ids) == 1 {
+	switch len(ids) {
+	case 0:
+		return strings.TrimSpace("no replica " + one)
+	case 1:
 		return strings.TrimSpace(fmt.Sprintf("replica %d %s", ids[0], one))
 	}
 	var names []string
