@@ -54,6 +54,12 @@ go-test: ## the Go tests; those of the data plane and the network need root
 	@scripts/setup test
 	scripts/gotest
 
+FUZZTIME := 60s
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZTIME=60s each
+	@scripts/setup test
+	scripts/fuzz each $(FUZZTIME)
+
 .PHONY: spec
 spec: ## TLC on the default models, with pinned state counts
 	@scripts/setup test
