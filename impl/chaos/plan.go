@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Fault is one way to break a shard.
+type Fault struct {
+	Name string
+	// Needs says what must be whole before the fault, so that the shard has a
+	// chance to survive it.
+	Needs Needs
+	// Inject breaks something and returns what mends it, nil if nothing needs
+	// to be: what dies is started again by the shard's own means.
+	Inject func(ctx context.Context, s Shard, random *rand.Rand) (mend func(context.Context) error, err error)
+	// Lasts is for how long at most the fault goes on before it is mended.
+	Lasts time.Duration
+}
+
+// Needs is what a fault asks of the shard before it.
+type Needs struct {
+	// InSync is how many replicas must be in sync.
+	InSync int
+	// Standby: there must be a coordinator that could take over.
+	Standby bool
+	// Durable: the replicas must have disks.
+	Durable bool
+}
+
+// plan draws the faults of a run: rounds of all of them, in random order.
+type plan struct {
+	faults []Fault
+	random *rand.Rand
+	order  []int
+}
+
+func newPlan(faults []Fault, seed uint64) *plan {
+	return &plan{faults: faults, random: rand.New(rand.NewPCG(seed, 0))}
+}
+
+func (p *plan) next() *Fault {
+	if len(p.order) == 0 {
+		p.order = p.random.Perm(len(p.faults))
+	}
+	f := &p.faults[p.order[0]]
+	p.order = p.order[1:]
+	return f
+}
+
+// between returns a random duration.
+func (p *plan) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(p.random.Int64N(int64(most-least)+1))
+}
