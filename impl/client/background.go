@@ -19,8 +19,8 @@ func (c *Client) receive() {
 			return
 		}
 		for i := range in.Len() {
-			if in.Address(i) == c.coordinator {
-				c.handle(in.Payload(i))
+			if from := c.coordinators.find(in.Address(i)); from >= 0 {
+				c.handle(in.Payload(i), from)
 			}
 		}
 		c.sender.flush()
@@ -29,9 +29,9 @@ func (c *Client) receive() {
 
 // handle finds the lane that an answer is for. What is left of its request id is
 // for the session to check.
-func (c *Client) handle(payload []byte) {
+func (c *Client) handle(payload []byte, from int) {
 	var m protocol.Message
-	if m.Unmarshal(payload) != nil {
+	if m.Unmarshal(payload) != nil || !c.coordinators.answered(from, m.Epoch, m.Status == protocol.StatusOK) {
 		return
 	}
 	if index := m.Request % stride; index < uint64(len(c.lanes)) {

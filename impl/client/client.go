@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -28,11 +27,11 @@ const (
 
 // Client is a client of one shard.
 type Client struct {
-	options     Options
-	coordinator netip.AddrPort
-	packets     net.PacketConn
-	conn        *datagram.Conn
-	sender      *sender
+	options      Options
+	coordinators *coordinators
+	packets      net.PacketConn
+	conn         *datagram.Conn
+	sender       *sender
 
 	// Reads and writes have lanes of their own, so that only as many sessions
 	// are opened as there are writes in flight.
@@ -53,8 +52,10 @@ type Client struct {
 	ended      bool
 }
 
-// Dial returns a client of the shard whose coordinator has the address. Nothing
-// is sent yet: a coordinator that is not there shows at the first operation.
+// Dial returns a client of the shard whose coordinator has the address, or one
+// of several, with commas between them: the client finds the active one by
+// itself. Nothing is sent yet: a coordinator that is not there shows at the first
+// operation.
 func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
@@ -63,7 +64,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	packets, target, err := openSocket(addr, o.Conn)
+	packets, targets, err := openSocket(addr, o.Conn)
 	if err != nil {
 		return nil, err
 	}
@@ -72,15 +73,15 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		_, _ = datagram.SetReceiveBuffer(udp, receiveBuffer)
 	}
 	c := &Client{
-		options:     o,
-		coordinator: target,
-		packets:     packets,
-		conn:        datagram.NewConn(packets),
-		tokens:      make(chan struct{}, o.MaxInFlight),
-		lanes:       make([]atomic.Pointer[lane], 2*o.MaxInFlight),
-		closed:      make(chan struct{}),
+		options:      o,
+		coordinators: &coordinators{addresses: targets},
+		packets:      packets,
+		conn:         datagram.NewConn(packets),
+		tokens:       make(chan struct{}, o.MaxInFlight),
+		lanes:        make([]atomic.Pointer[lane], 2*o.MaxInFlight),
+		closed:       make(chan struct{}),
 	}
-	c.sender = newSender(c.conn, target)
+	c.sender = newSender(c.conn)
 	c.readers.client, c.writers.client = c, c
 	c.close = sync.OnceValue(c.shutdown)
 	c.background.Go(c.receive)

@@ -16,6 +16,7 @@
 // or may yet, so read before relying on either. Only writes can end unknown.
 //
 // A Client is safe for concurrent use and has many requests in flight on one
-// socket; a program needs one for each shard. Writes travel in lanes, which are
+// socket; a program needs one for each shard. If the shard has standby
+// coordinators, Dial takes all their addresses, with commas between. Writes travel in lanes, which are
 // sessions in the coordinator's table; they are opened as they are needed.
 package client

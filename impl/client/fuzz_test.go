@@ -37,7 +37,7 @@ func FuzzAnswers(f *testing.F) {
 				m.Request = l.report().response.Request
 				payload = m.Append(nil)
 			}
-			c.handle(payload)
+			c.handle(payload, 0)
 			if o := l.report(); op == protocol.OpNone && o.result == protocol.Done && m.Op != protocol.OpNone &&
 				protocol.Digest(m.Key, m.Value) != m.Digest {
 				t.Errorf("a damaged answer was taken: %+v", m)

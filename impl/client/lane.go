@@ -99,7 +99,9 @@ func (l *lane) enqueue(m *protocol.Message) {
 	if o.first.at.IsZero() && m.Type != protocol.OpenRequest {
 		o.first = o.last
 	}
-	l.client.sender.enqueue(m)
+	for _, to := range l.client.coordinators.targets(o.retries) {
+		l.client.sender.enqueue(m, to)
+	}
 }
 
 // handle takes an answer for the lane, and enqueues what it makes necessary.

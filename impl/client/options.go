@@ -3,9 +3,12 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"dalio/protocol"
@@ -20,7 +23,7 @@ type Options struct {
 	Timeout time.Duration
 	// FirstRetry is how long the first requests wait for an answer before they
 	// are sent again (10 ms). Later ones wait for as long as round trips have
-	// been measured to take, between MinRetry (5 ms) and MaxRetry (250 ms), and
+	// been measured to take, between MinRetry (5 ms) and MaxRetry (100 ms), and
 	// twice as long each time that they are sent again.
 	FirstRetry, MinRetry, MaxRetry time.Duration
 	// SessionIdle is the age at which an unused session is given up (20 s). A
@@ -43,7 +46,7 @@ func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.Timeout, 10*time.Second)
 	defaultTo(&o.FirstRetry, 10*time.Millisecond)
 	defaultTo(&o.MinRetry, 5*time.Millisecond)
-	defaultTo(&o.MaxRetry, 250*time.Millisecond)
+	defaultTo(&o.MaxRetry, 100*time.Millisecond)
 	defaultTo(&o.SessionIdle, 20*time.Second)
 	defaultTo(&o.SettleTimeout, 5*time.Second)
 	if o.MaxInFlight == 0 {
@@ -96,20 +99,41 @@ type Response struct {
 	Elapsed time.Duration
 }
 
-// openSocket returns the socket to use and the coordinator's address.
-func openSocket(addr string, given net.PacketConn) (net.PacketConn, netip.AddrPort, error) {
-	to, err := net.ResolveUDPAddr("udp4", addr)
+// openSocket returns the socket to use and the coordinators' addresses.
+func openSocket(addr string, given net.PacketConn) (net.PacketConn, []netip.AddrPort, error) {
+	targets, err := resolve(addr)
+	if err != nil || given != nil {
+		return given, targets, err
+	}
+	if len(targets) > 1 {
+		conn, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open a socket to the coordinators at %s: %w", addr, err)
+		}
+		return conn, targets, nil
+	}
+	// A connected socket is told if nobody is there.
+	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(targets[0]))
 	if err != nil {
-		return nil, netip.AddrPort{}, fmt.Errorf("coordinator address %q: %w; want an IPv4 address or name and a port, such as 10.0.0.1:%d",
-			addr, err, protocol.Port)
+		return nil, nil, fmt.Errorf("open a socket to the coordinator at %s: %w", addr, err)
 	}
-	target := netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port())
-	if given != nil {
-		return given, target, nil
+	return conn, targets, nil
+}
+
+func resolve(addr string) (targets []netip.AddrPort, err error) {
+	for _, one := range strings.Split(addr, ",") {
+		to, err := net.ResolveUDPAddr("udp4", strings.TrimSpace(one))
+		if err == nil && (to.IP == nil || to.Port == 0) {
+			err = errors.New("host or port is missing")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("coordinator address %q: %w; want an IPv4 address or name and a port, such as 10.0.0.1:%d, or several with commas between",
+				one, err, protocol.Port)
+		}
+		target := netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port())
+		if !slices.Contains(targets, target) {
+			targets = append(targets, target)
+		}
 	}
-	conn, err := net.DialUDP("udp4", nil, to)
-	if err != nil {
-		return nil, netip.AddrPort{}, fmt.Errorf("open a socket to the coordinator at %s: %w", addr, err)
-	}
-	return conn, target, nil
+	return targets, nil
 }

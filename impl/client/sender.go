@@ -18,7 +18,6 @@ const sendBatch = 64
 // while it is in the system call, the others leave their messages and go on.
 type sender struct {
 	conn *datagram.Conn
-	to   netip.AddrPort
 
 	mu             sync.Mutex
 	filling, spare *datagram.Batch
@@ -29,14 +28,14 @@ type sender struct {
 	failure  error
 }
 
-func newSender(conn *datagram.Conn, to netip.AddrPort) *sender {
-	s := &sender{conn: conn, to: to, filling: datagram.NewBatch(sendBatch), spare: datagram.NewBatch(sendBatch)}
+func newSender(conn *datagram.Conn) *sender {
+	s := &sender{conn: conn, filling: datagram.NewBatch(sendBatch), spare: datagram.NewBatch(sendBatch)}
 	s.room.L = &s.mu
 	return s
 }
 
 // enqueue encodes a message. A flush must follow, by whoever enqueued it.
-func (s *sender) enqueue(m *protocol.Message) {
+func (s *sender) enqueue(m *protocol.Message, to netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.filling.Full() {
@@ -46,7 +45,7 @@ func (s *sender) enqueue(m *protocol.Message) {
 			s.exchange()
 		}
 	}
-	s.filling.Add(m, s.to)
+	s.filling.Add(m, to)
 }
 
 // flush returns when what the caller enqueued is sent or left to another's flush.
