@@ -12,12 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
-)
 
-// maxSocketPath is the longest path that a unix socket's address holds.
-const maxSocketPath = 107
+	"dalio/impl/internal/unixsocket"
+)
 
 // statusTimeout bounds each exchange on the status socket.
 const statusTimeout = 5 * time.Second
@@ -30,7 +28,7 @@ type statusServer struct {
 }
 
 func serveStatus(path string, status func() (*Status, error)) (*statusServer, error) {
-	address, done, err := socketAddress(path)
+	address, done, err := unixsocket.Address(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: status socket: %w", ErrConfiguration, err)
 	}
@@ -94,31 +92,11 @@ func (s *statusServer) close() error {
 	return err
 }
 
-// socketAddress returns an address for a socket at a path of any length: a long
-// one is shortened by way of a descriptor of its folder, until done is called.
-func socketAddress(path string) (address string, done func(), err error) {
-	if len(path) <= maxSocketPath {
-		return path, func() {}, nil
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return "", nil, err
-	}
-	address = fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path))
-	return address, func() { folder.Close() }, nil
-}
-
 // FetchStatus asks a coordinator's status socket.
 func FetchStatus(ctx context.Context, path string) (*Status, error) {
 	transport := &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			address, done, err := socketAddress(path)
-			if err != nil {
-				return nil, err
-			}
-			defer done()
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", address)
+			return unixsocket.Dial(ctx, path)
 		}}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
