@@ -17,7 +17,7 @@ type Options struct {
 	Timeout time.Duration         // for the judging; zero: none but the context's
 	Workers int                   // keys judged at a time; zero: as many as CPUs
 	Memory  int64                 // bytes all searches may hold; zero: DefaultMemory
-	Notify  func(done, total int) // called after each key, one call at a time
+	Notify  func(done, total int) // called when all is read and after each key, one call at a time
 }
 
 // DefaultMemory is what the searches of an audit may hold together.
@@ -65,6 +65,9 @@ func (a *auditor) audit(ctx context.Context, registers []*register) []KeyReport 
 	reports := make([]KeyReport, len(registers))
 	crowded := make([]bool, len(registers))
 	next := make(chan int)
+	if a.opt.Notify != nil {
+		a.opt.Notify(0, len(registers))
+	}
 	var wg sync.WaitGroup
 	for range min(a.opt.Workers, len(registers)) {
 		wg.Go(func() {

@@ -26,7 +26,7 @@ func startProgress(w io.Writer, path string) *progress {
 		close(p.over)
 		return p
 	}
-	go p.watch(w, path)
+	go p.watch(w, path, quiet)
 	return p
 }
 
@@ -41,10 +41,10 @@ func (p *progress) stop() {
 	<-p.over
 }
 
-func (p *progress) watch(w io.Writer, path string) {
+func (p *progress) watch(w io.Writer, path string, every time.Duration) {
 	defer close(p.over)
 	start := time.Now()
-	ticker := time.NewTicker(quiet)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	shown := false
 	for {
@@ -63,9 +63,9 @@ func (p *progress) watch(w io.Writer, path string) {
 
 func (p *progress) state() string {
 	if p.total.Load() == 0 {
-		return "reading, no key judged yet"
+		return "reading"
 	}
-	return fmt.Sprintf("%d of %d keys judged", p.done.Load(), p.total.Load())
+	return fmt.Sprintf("%s of %s judged", thousands(int(p.done.Load())), count(int(p.total.Load()), "key"))
 }
 
 func terminal(w io.Writer) bool {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"dalio/checker/linear"
@@ -81,5 +82,15 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%s %ss", thousands(n), noun)
+}
+
+// thousands prints a number that is not negative, with commas between groups of
+// three digits.
+func thousands(n int) string {
+	const group = 1000
+	if n < group {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/group), n%group)
 }
