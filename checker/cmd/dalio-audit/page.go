@@ -21,7 +21,7 @@ const indexFile = "index.html"
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-var pages = template.Must(template.ParseFS(pageFiles, "pages/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"thousands": thousands}).ParseFS(pageFiles, "pages/*.html"))
 
 // writePages writes the index, a page for each bad key, and each core as a
 // history of its own.

@@ -26,7 +26,7 @@ func TestPages(t *testing.T) {
 		"<span class=\"bad\">not linearizable</span>", `<a href="key-001.html">y</a>`, `<a href="key-002.html">k</a>`,
 		"of which 2 linearizable, 1 not, 0 undecided", "no-such-file", "Unreadable")
 	expect(t, filepath.Join(dir, "key-001.html"),
-		"Key <code style=\"font-size:24px\">y</code> is not linearizable", "The 3 operations on this key show", "key-001.jsonl",
+		"Key <code>y</code> is not linearizable", "Its 3 operations show it; without any one of them", "key-001.jsonl",
 		"C (read: &#34;b&#34;) cannot come next: at that point the key holds &#34;c&#34;.")
 	expect(t, filepath.Join(dir, "key-002.html"), "What else happened to this key")
 }
@@ -94,6 +94,22 @@ func TestPagesOfEveryAnomaly(t *testing.T) {
 		}
 		if k := report.Keys[0]; k.Verdict != linear.NotLinearizable || len(k.Core) != k.Operations {
 			t.Errorf("the core of %s is judged %s with a core of %d of %d", paths[i], k.Verdict, len(k.Core), k.Operations)
+		}
+	}
+}
+
+func TestPagesSayHowMuchIsEnough(t *testing.T) {
+	of := func(core, operations int, minimal bool) string {
+		return enough(linear.KeyReport{Operations: operations, Core: make([]linear.Operation, core), Minimal: minimal})
+	}
+	for got, want := range map[string]string{
+		of(1, 1, true):         "Its only operation shows it.",
+		of(1, 12345, true):     "One of its 12,345 operations is enough to show it.",
+		of(3, 14945, true):     "Of its 14,945 operations, 3 are enough to show it; without any one of them, an explanation could be found for the others.",
+		of(70, 2000000, false): "Of its 2,000,000 operations, 70 are enough to show it (the first 60 are below); the time ran out before fewer were tried.",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -63,6 +63,7 @@ type timeline struct {
 	Ticks         []tick
 	Height, Floor int
 	Width         int
+	Open          bool // some bar has no right end
 }
 
 // shown is an operation with its role in a picture.
@@ -94,6 +95,7 @@ func drawTimeline(ops []shown, periods []linear.Period, start int64) timeline {
 	marks := make(map[int64]bool)
 	for _, o := range ops {
 		t.Bars = append(t.Bars, newBar(o, x, y))
+		t.Open = t.Open || o.Completed == nil
 		marks[o.Invoked] = marks[o.Invoked] || o.stuck
 		y += rowHeight
 	}

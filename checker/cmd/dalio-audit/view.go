@@ -17,11 +17,8 @@ const maxShown = 60
 // keyPage is what the template of a bad key shows.
 type keyPage struct {
 	History, Key    string
-	Operations      int
+	Enough, Why     string
 	Core            []row
-	Hidden          int // of the core
-	Minimal         bool
-	Why             string
 	CoreLine        timeline
 	Order           []orderRow
 	Next            []string
@@ -54,8 +51,7 @@ func newKeyPage(path string, k linear.KeyReport) keyPage {
 		core = append(core, shown{o, linear.Label(i), slices.Contains(k.Stuck, i)})
 	}
 	p := keyPage{
-		History: path, Key: k.Key, Operations: k.Operations, Minimal: k.Minimal, Why: k.Why,
-		Hidden: max(0, len(core)-maxShown), Index: indexFile,
+		History: path, Key: k.Key, Enough: enough(k), Why: k.Why, Index: indexFile,
 	}
 	core = core[:min(len(core), maxShown)]
 	all := slices.Clone(core)
@@ -71,6 +67,32 @@ func newKeyPage(path string, k linear.KeyReport) keyPage {
 	}
 	p.order(k)
 	return p
+}
+
+// enough says how many of a key's operations prove that it is not linearizable.
+func enough(k linear.KeyReport) string {
+	n := len(k.Core)
+	var s string
+	switch {
+	case n == k.Operations && n == 1:
+		s = "Its only operation shows it"
+	case n == k.Operations:
+		s = fmt.Sprintf("Its %s show it", count(n, "operation"))
+	case n == 1:
+		s = fmt.Sprintf("One of its %s is enough to show it", count(k.Operations, "operation"))
+	default:
+		s = fmt.Sprintf("Of its %s, %s are enough to show it", count(k.Operations, "operation"), thousands(n))
+	}
+	if n > maxShown {
+		s += fmt.Sprintf(" (the first %d are below)", maxShown)
+	}
+	switch {
+	case !k.Minimal:
+		s += "; the time ran out before fewer were tried"
+	case n > 1:
+		s += "; without any one of them, an explanation could be found for the others"
+	}
+	return s + "."
 }
 
 // order tells how far an order gets, and why it gets no further.
