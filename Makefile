@@ -80,6 +80,10 @@ bench: build ## the coordinator alone against the same in C and against its boun
 	@scripts/setup test
 	$(BIN)/bench --dir build/bench
 
+.PHONY: audit-large
+audit-large: build ## the audit of a million operations, and of the same with one stale read: verdicts, time, memory
+	go run ./checker/linear/internal/trial
+
 .PHONY: generate
 generate: ## rebuilds the committed BPF objects and their bindings
 	@scripts/setup test

@@ -149,9 +149,6 @@ func TestDecisionsAgree(t *testing.T) {
 }
 
 func agree(t *testing.T, s shape, histories int) {
-	if raceEnabled {
-		histories /= 5
-	}
 	rng := rand.New(rand.NewPCG(7, 11))
 	j := testJudge()
 	count := map[bool]int{}

@@ -6,12 +6,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dalio/checker/linear"
+	"dalio/traces"
 )
 
 const (
@@ -76,6 +79,42 @@ func TestExitStatus(t *testing.T) {
 		if test.want != exitUnreadable && stderr != "" {
 			t.Errorf("%s: stderr has %q", test.name, stderr)
 		}
+	}
+}
+
+// TestTimeoutIsKept judges keys on each of which one absence more was seen than
+// there are deletes of unknown outcome: a search would try for ever.
+func TestTimeoutIsKept(t *testing.T) {
+	const keys, deletes, timeout = 3, 40, time.Second
+	var out bytes.Buffer
+	now := int64(0)
+	rec := traces.NewRecorderClock(&out, func() int64 { now++; return now })
+	do := func(process int, f, key string, value *string, end string) {
+		rec.Invoke(process, f, key, value)
+		rec.Complete(process, end, nil)
+	}
+	for k := range keys {
+		key := fmt.Sprint("k", k)
+		for i := range deletes {
+			do(1+k*deletes+i, traces.Delete, key, nil, traces.Info)
+		}
+		for i := range deletes + 1 {
+			v := fmt.Sprint("v", i)
+			do(0, traces.Write, key, &v, traces.OK)
+			do(0, traces.Read, key, nil, traces.OK)
+		}
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := file(t, "hard.jsonl", out.String())
+	start := time.Now()
+	status, stdout, _ := audited("--timeout", timeout.String(), path)
+	if took := time.Since(start); status != 3 || took < timeout || took > timeout+time.Second {
+		t.Errorf("status %d after %v with a timeout of %v: %s", status, took, timeout, stdout)
+	}
+	if n := strings.Count(stdout, "is undecided"); n != keys {
+		t.Errorf("%d keys are undecided, want %d: %s", n, keys, stdout)
 	}
 }
 
