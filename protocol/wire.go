@@ -102,9 +102,9 @@ func (r ReplicaID) Index() int { return int(r & (MaxMembers - 1)) }
 // Version orders the writes of a shard; the zero Version is that of a key
 // never written.
 type Version struct {
-	Epoch Epoch
+	Epoch Epoch `json:"epoch"`
 	// Seq counts the writes of the epoch, from 1 to MaxSeq.
-	Seq uint64
+	Seq uint64 `json:"seq"`
 }
 
 // Less says whether v is older than w.
