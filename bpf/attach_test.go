@@ -5,6 +5,7 @@ package bpf
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -24,7 +25,7 @@ func TestMulticastOnTheWire(t *testing.T) {
 		for targets := uint16(1); targets < 1<<members; targets++ {
 			c, frame := retryTo(members, targets)
 			restore(t, dp, c)
-			want := c.HandleFrame(bytes.Clone(frame)).Clones
+			want := copiesOf(c.HandleFrame(bytes.Clone(frame)), members)
 			w.send(t, frame)
 			expectFrames(t, w.receiveUntilAnswer(t), want)
 		}
@@ -46,7 +47,7 @@ func TestMulticastInBulk(t *testing.T) {
 	for _, targets := range []uint16{0b11111, 0b10110} {
 		c, frame := retryTo(5, targets)
 		restore(t, dp, c)
-		want := c.HandleFrame(bytes.Clone(frame)).Clones
+		want := copiesOf(c.HandleFrame(bytes.Clone(frame)), 5)
 		context := xdpContext{DataEnd: uint32(len(frame)), IngressIfindex: uint32(w.coordinator)}
 		_, err := dp.objects.Coordinator.Run(&ebpf.RunOptions{Data: frame, Context: context, Repeat: broadcasts,
 			Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: broadcasts})
@@ -61,6 +62,44 @@ func TestMulticastInBulk(t *testing.T) {
 			expectFrames(t, got[:len(want)], want)
 		}
 	}
+}
+
+// TestLastBulkOfSurplus broadcasts so that the kernel's last bulk of copies has
+// none but surplus ones. All must come, although no other frame follows.
+func TestLastBulkOfSurplus(t *testing.T) {
+	const members, broadcasts = 5, 7 // 35 copies: two bulks of 16, and 3 more.
+	dp := load(t, "")
+	w := newWire(t, 1500)
+	w.join(t, dp)
+	c, frame := retryTo(members, 0b11)
+	restore(t, dp, c)
+	want := copiesOf(c.HandleFrame(bytes.Clone(frame)), members)
+	context := xdpContext{DataEnd: uint32(len(frame)), IngressIfindex: uint32(w.coordinator)}
+	_, err := dp.objects.Coordinator.Run(&ebpf.RunOptions{Data: frame, Context: context, Repeat: broadcasts,
+		Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: broadcasts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range broadcasts {
+		for i := range want {
+			if got := w.receive(t); !bytes.Equal(got, want[i]) {
+				t.Fatalf("copy %d\ngot  %x\nwant %x", i, got, want[i])
+			}
+		}
+	}
+}
+
+// copiesOf returns what leaves by the only device when a frame is sent to some of
+// the members: the surplus copies of a multicast repeat the first.
+func copiesOf(o protocol.Outcome, members int) [][]byte {
+	if o.Verdict == protocol.Transmit {
+		return [][]byte{o.Frame}
+	}
+	copies := slices.Clone(o.Clones)
+	for len(copies) < members {
+		copies = append(copies, copies[0])
+	}
+	return copies
 }
 
 func expectFrames(t *testing.T, got, want [][]byte) {

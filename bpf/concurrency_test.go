@@ -42,7 +42,7 @@ func TestConcurrentDuplicates(t *testing.T) {
 	ready.Add(len(witnesses))
 	for cpu := range witnesses {
 		done.Go(func() {
-			witnesses[cpu].err = pin(cpu % runtime.NumCPU())
+			_, witnesses[cpu].err = pin(cpu)
 			ready.Done()
 			ready.Wait()
 			if witnesses[cpu].err == nil {
@@ -83,13 +83,16 @@ func (w *witness) write(dp *DataPlane, sessions [contendedSessions]protocol.Sess
 			if err != nil {
 				return err
 			}
-			if verdict != protocol.Multicast {
-				// Another processor was faster, and this request is settled.
+			if verdict == protocol.Drop {
 				continue
 			}
 			var write protocol.Message
 			if err := write.Unmarshal(out[protocol.FrameOverhead:]); err != nil {
 				return err
+			}
+			if write.Type != protocol.Write {
+				// Another processor was faster, and this request is settled.
+				continue
 			}
 			if w.versions[i][request] == nil {
 				w.versions[i][request] = map[uint64]bool{}

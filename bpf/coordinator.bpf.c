@@ -68,6 +68,8 @@ static __always_inline int coordinate(struct xdp_md *ctx)
 		p.view = &memberships[READ_ONCE(active) & 1];
 		reason = handle(&p);
 	}
+	if (!reason && p.targets && !(p.targets & (p.targets - 1)))
+		reason = send_to_target(&p);
 	if (!reason) {
 		if (!p.targets && stays(&p))
 			return XDP_TX;

@@ -88,8 +88,8 @@ func (c *crossroads) complete(frame []byte, ingress int, want *protocol.Outcome)
 	case want.Verdict == protocol.Multicast && want.Action == "HandleWriteRequest":
 		c.stations[station(frame, 26, 6)] = ingress
 	case want.Verdict != protocol.Transmit:
-	case frameType(want.Frame) == protocol.Read:
-		if want.Action == "HandleReadRequest" {
+	case frameType(want.Frame) == protocol.Read || frameType(want.Frame) == protocol.Write:
+		if want.Action == "HandleReadRequest" || want.Action == "HandleWriteRequest" {
 			c.stations[station(frame, 26, 6)] = ingress
 		}
 		var m protocol.Message

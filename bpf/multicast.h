@@ -13,6 +13,11 @@
  * that device's members in turn. A copy that is lost before it gets here makes
  * another member miss the write, which is no worse than a loss on the way.
  *
+ * A copy beyond those is not dropped. The kernel hands over what waits for a
+ * device in bulks, and wakes the receiver after the last one, but not if the clone
+ * program drops all of that: what came before would lie there until the next
+ * frame. So it goes to a member that has the write, to which it is a duplicate.
+ *
  * Frames for one receiver leave by XDP_TX, which does not pass that queue, unless
  * they must leave by another device than they came in by. Then they wait among
  * the copies, and the clone program sees them too.
@@ -50,6 +55,17 @@ static __always_inline struct multicast *put_metadata(struct xdp_md *ctx)
 	if ((void *)(meta + 1) > (void *)(long)ctx->data)
 		return NULL;
 	return meta;
+}
+
+/* Sends the frame to the one target that there is, without a broadcast. */
+static __always_inline enum drop_reason send_to_target(struct packet *p)
+{
+	__u32 index = lowest(p->targets) % MAX_MEMBERS;
+	const struct member *to = &p->view->known[index];
+
+	p->targets = 0;
+	p->message->replica = bpf_htonl(to->id);
+	return transmit(p, &to->address, p->view->device[index], p->key_len + p->value_len);
 }
 
 /* Broadcasts the frame for the targets. */
@@ -116,6 +132,7 @@ static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 	struct multicast_state *state;
 	const struct member *to;
 	struct counters *counted;
+	__u16 reached;
 	/* Also the only key of the counters. */
 	__u32 device = 0;
 
@@ -135,18 +152,22 @@ static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 	if (!state)
 		goto internal;
 	view = &memberships[READ_ONCE(active) & 1];
+	reached = SEVERAL_DEVICES ? view->leaving[device % MAX_DEVICES] : view->members;
 	if (state->nonce != meta->nonce) {
 		state->nonce = meta->nonce;
-		state->remaining = meta->targets;
-		if (SEVERAL_DEVICES)
-			state->remaining &= view->leaving[device % MAX_DEVICES];
+		state->remaining = meta->targets & reached;
 	}
-	if (!state->remaining) {
+	if (state->remaining) {
+		to = &view->known[lowest(state->remaining) % MAX_MEMBERS];
+		state->remaining &= state->remaining - 1;
+	} else {
 		counted->activities[ACTIVITY_SURPLUS]++;
-		return XDP_DROP;
+		if (meta->targets & reached)
+			reached &= meta->targets;
+		if (!reached)
+			return XDP_DROP;
+		to = &view->known[lowest(reached) % MAX_MEMBERS];
 	}
-	to = &view->known[lowest(state->remaining) % MAX_MEMBERS];
-	state->remaining &= state->remaining - 1;
 	message->replica = bpf_htonl(to->id);
 	readdress(data, data + sizeof(struct ethhdr),
 		  data + sizeof(struct ethhdr) + sizeof(struct iphdr), &to->address, device,

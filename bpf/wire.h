@@ -105,7 +105,7 @@ enum activity {
 	ACTIVITY_GATED,		/* read replies that the gate held back */
 	ACTIVITY_HOPS,		/* gated reads sent to another member */
 	ACTIVITY_CLONES,	/* copies of multicasts addressed to members */
-	ACTIVITY_SURPLUS,	/* copies beyond the members a multicast is for */
+	ACTIVITY_SURPLUS,	/* copies beyond the members a multicast is for, sent as duplicates */
 	ACTIVITY_REDIRECTED,	/* frames for one receiver, by another device than they came in by */
 	ACTIVITY_LEARNED,	/* client hosts met for the first time or by another device */
 	ACTIVITY_STRANDED,	/* answers to client hosts whose device is not known */

@@ -130,7 +130,7 @@ func (w *world) route(t *rapid.T, out protocol.Outcome) {
 		}
 	case protocol.Transmit:
 		switch m := mustDecode(t, out.Frame); {
-		case m.Type == protocol.Read:
+		case m.Type == protocol.Read || m.Type == protocol.Write:
 			add(&w.toReplica, m)
 		case out.Frame[33] >= 100 && int(out.Frame[33]) < 100+len(w.lanes):
 			add(&w.toClient, out.Frame)

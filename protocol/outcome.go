@@ -84,7 +84,7 @@ const (
 	Drop
 	// Transmit: sent back out of the device, rewritten.
 	Transmit
-	// Multicast: one clone to each replica of a set.
+	// Multicast: one clone to each replica of a set of at least two.
 	Multicast
 )
 
@@ -130,6 +130,8 @@ func (c *Coordinator) HandleFrame(in []byte) Outcome {
 	o := Outcome{Verdict: Drop, Reason: out.Reason, Action: action}
 	switch {
 	case out.Message == nil:
+	case out.Targets != 0 && out.Targets&(out.Targets-1) == 0:
+		o.Verdict, o.Frame = Transmit, c.clones(f, *out.Message, out.Targets)[0]
 	case out.Targets != 0:
 		o.Verdict, o.Targets = Multicast, out.Targets
 		o.Frame = out.Message.Append(append([]byte(nil), f[:FrameOverhead]...))
