@@ -9,6 +9,8 @@
 // package is needed at run time; make generate rebuilds it.
 //
 // A [DataPlane] is loaded with [Load], given its epoch and members, and attached
-// to a device. It can also be run on one frame at a time without any device,
-// which is how it is compared with [protocol.Coordinator].
+// to a device, or to several: the object for those is another one, so that a
+// coordinator with one device pays nothing for them. It can also be run on one
+// frame at a time without any device, which is how it is compared with
+// [protocol.Coordinator].
 package bpf
