@@ -23,37 +23,43 @@ const (
 
 // target is the flags of a command that uses a shard.
 type target struct {
-	dir     string
-	timeout time.Duration
+	dir, address string
+	timeout      time.Duration
 }
 
 func (t *target) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.dir, "dir", "", "folder of the shard, as given to dalio up")
+	cmd.Flags().StringVar(&t.address, "address", "", "address of the shard's coordinator, IP:PORT; several with commas between")
 	cmd.Flags().DurationVar(&t.timeout, "timeout", defaultTimeout, "how long to wait")
-	require(cmd, "dir")
 }
 
 func (t *target) open() (*shard, error) {
 	if t.timeout <= 0 {
 		return nil, fmt.Errorf("--timeout %v: want a time above 0, such as 2s", t.timeout)
 	}
+	if (t.dir == "") == (t.address == "") {
+		return nil, errors.New("give either --dir, for a shard of dalio up, or --address, for a coordinator on the network")
+	}
+	if t.address != "" {
+		return addressedShard(t.address), nil
+	}
 	return openShard(t.dir)
 }
 
 func newPut() *cobra.Command {
-	return newOperation("put --dir D KEY VALUE", "Set a key's value", 2, func(args []string) client.Request {
+	return newOperation("put (--dir D | --address IP:PORT) KEY VALUE", "Set a key's value", 2, func(args []string) client.Request {
 		return client.Request{Op: protocol.OpPut, Key: args[0], Value: []byte(args[1])}
 	})
 }
 
 func newGet() *cobra.Command {
-	return newOperation("get --dir D KEY", "Print a key's value", 1, func(args []string) client.Request {
+	return newOperation("get (--dir D | --address IP:PORT) KEY", "Print a key's value", 1, func(args []string) client.Request {
 		return client.Request{Key: args[0]}
 	})
 }
 
 func newDelete() *cobra.Command {
-	return newOperation("delete --dir D KEY", "Make a key absent", 1, func(args []string) client.Request {
+	return newOperation("delete (--dir D | --address IP:PORT) KEY", "Make a key absent", 1, func(args []string) client.Request {
 		return client.Request{Op: protocol.OpDelete, Key: args[0]}
 	})
 }
@@ -63,8 +69,9 @@ func newOperation(use, short string, args int, request func([]string) client.Req
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long:  short + " on the shard that dalio up runs in the folder.\n\n" + exitHelp,
-		Args:  cobra.ExactArgs(args),
+		Long: short + " on the shard that dalio up runs in a folder, or whose coordinator has the address.\n\n" +
+			exitHelp,
+		Args: cobra.ExactArgs(args),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return operate(cmd, &t, request(args))
 		},

@@ -19,7 +19,8 @@ import (
 	"dalio/impl/fabric"
 )
 
-// shard is a running shard, as its state file describes it.
+// shard is a running shard, as its state file describes it, or as no more than its
+// coordinator's address does.
 type shard struct {
 	dir         string
 	Ready       bool `json:"ready"`
@@ -34,6 +35,13 @@ type shard struct {
 		NetNS   string `json:"netns"`
 		Address string `json:"address"`
 	} `json:"client"`
+}
+
+// addressedShard is one of which only the coordinator's address is known.
+func addressedShard(address string) *shard {
+	s := &shard{Ready: true}
+	s.Coordinator.Address = address
+	return s
 }
 
 // openShard reads the state file in a folder.
@@ -72,8 +80,12 @@ func parseShard(data []byte) (*shard, error) {
 	return s, nil
 }
 
-// dial returns a client in the client's network namespace.
+// dial returns a client in the client's network namespace, or in this process's if
+// the shard has none for clients.
 func (s *shard) dial(ctx context.Context) (*client.Client, error) {
+	if s.Client.NetNS == "" {
+		return client.Dial(ctx, s.Coordinator.Address, client.Options{})
+	}
 	space, err := fabric.OpenNamespace(s.Client.NetNS)
 	if err != nil {
 		return nil, fmt.Errorf("%w; does dalio up --dir %s still run?", err, s.dir)

@@ -31,7 +31,10 @@ func TestBadUsage(t *testing.T) {
 	}{
 		{"unknown command", "frobnicate"},
 		{"unknown flag", "get --nonsense"},
-		{`"dir" not set`, "put k v"},
+		{"either --dir", "put k v"},
+		{"either --dir", "get --dir " + dir + " --address 127.0.0.1:7411 k"},
+		{"such as 10.0.0.1:7411", "get --address 127.0.0.1 k"},
+		{"such as 10.0.0.1:7411", "put --address [::1]:7411 k v"},
 		{"accepts 2 arg(s)", "put --dir " + dir + " k"},
 		{"accepts 1 arg(s)", "get --dir " + dir},
 		{"start one with: dalio up", "get --dir " + dir + " k"},

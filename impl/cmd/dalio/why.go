@@ -18,8 +18,11 @@ import (
 const quiet = 2500 * time.Millisecond
 
 // why asks the control plane what an operation that failed was waiting for, and
-// returns what there is to add to its error.
+// returns what there is to add to its error: nothing if it can't be asked from here.
 func why(ctx context.Context, s *shard, r client.Request, failed client.Response) string {
+	if s.Coordinator.StatusSocket == "" {
+		return ""
+	}
 	status, err := s.status(ctx)
 	if err != nil {
 		return fmt.Sprintf("; the coordinator (process %d) does not say why: %v", s.Coordinator.PID, err)
