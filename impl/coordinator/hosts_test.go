@@ -189,8 +189,15 @@ type command struct {
 // start runs a dalio command on the host and waits until it says that it is ready.
 func (h *host) start(args ...string) *command {
 	h.Helper()
-	c := &command{Cmd: exec.Command(h.executable, args...), done: make(chan struct{})}
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd := exec.Command(h.executable, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return h.await(cmd)
+}
+
+// await is start for a command that is prepared already.
+func (h *host) await(cmd *exec.Cmd) *command {
+	h.Helper()
+	c := &command{Cmd: cmd, done: make(chan struct{})}
 	c.Stderr = &c.said
 	out, err := c.StdoutPipe()
 	h.must(err)
@@ -210,10 +217,10 @@ func (h *host) start(args ...string) *command {
 	case ok := <-ready:
 		if !ok {
 			<-c.done
-			h.Fatalf("dalio %v on %s did not become ready: %s", args, h.name, c.said.String())
+			h.Fatalf("%v on %s did not become ready: %s", cmd.Args, h.name, c.said.String())
 		}
 	case <-time.After(patience):
-		h.Fatalf("dalio %v on %s is not ready within %v", args, h.name, patience)
+		h.Fatalf("%v on %s is not ready within %v", cmd.Args, h.name, patience)
 	}
 	return c
 }

@@ -86,6 +86,15 @@ func use(ctx context.Context, name string, c *client.Client) error {
 	return c.Put(ctx, "shared", []byte(name))
 }
 
+// command puts with the dalio command on one host, and gets on another.
+func (s *remoteShard) command(put, get *host) {
+	s.Helper()
+	put.shell("dalio put --address " + s.address + " typed 'by hand'")
+	if got := get.shell("dalio get --address " + s.address + " typed"); got != "by hand\n" {
+		s.Errorf("dalio get on %s prints %q", get.name, got)
+	}
+}
+
 // expectShard looks at the status: every replica was asked, and its hardware
 // address is that of the next hop.
 func (s *remoteShard) expectShard(device string, macs ...string) {
@@ -146,6 +155,7 @@ func TestHostsOnOneNetwork(t *testing.T) {
 	s := n.serve(coordinator, "10.1.0.1", []string{"eth0"}, replicas, []string{"10.1.0.4", "10.1.0.5", "10.3.0.2"})
 	clients := []*client.Client{s.client(near), s.client(far)}
 	concurrently(func() { s.use("near", clients[0]) }, func() { s.use("far", clients[1]) })
+	s.command(near, far)
 	s.expectShard("eth0", replicas[0].mac("eth0"), replicas[1].mac("eth0"), router.mac("eth0"))
 	s.expectEnd(coordinator, "eth0")
 }
@@ -178,6 +188,7 @@ func TestHostsOnDevicesOfTheirOwn(t *testing.T) {
 	s := n.serve(coordinator, "10.9.9.9", devices, replicas, []string{"10.0.0.2", "10.1.0.2", "10.8.0.2"})
 	near, far := s.client(clients[0]), s.client(clients[1])
 	concurrently(func() { s.use("near", near) }, func() { s.use("far", far) })
+	s.command(clients[0], clients[1])
 	s.expectShard("eth0,eth1,eth2,eth3,eth4", replicas[0].mac("eth0"), replicas[1].mac("eth0"), router.mac("eth0"))
 	s.expectEnd(coordinator, devices...)
 }
