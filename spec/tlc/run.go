@@ -24,6 +24,7 @@ const (
 	// and the depth that one worker reports is always the same.
 	parallel  = 2
 	heap      = "-Xmx3g"
+	smallHeap = "-Xmx1g" // for the short runs that end in a counterexample
 	timeLimit = 20 * time.Minute
 	fullLimit = 3 * time.Hour
 	mavenTime = 5 * time.Minute
@@ -64,13 +65,16 @@ type checker struct {
 
 // result is what became of a job.
 type result struct {
-	output output
-	cpu    time.Duration
-	err    error
+	output  output
+	calls   int // how many the clients made until they saw what no register does
+	audited bool
+	cpu     time.Duration
+	err     error
 }
 
 // finished is a run of TLC that came to its end.
 type finished struct {
+	text   string
 	output output
 	exit   int
 	cpu    time.Duration
@@ -124,8 +128,8 @@ func (c *checker) check(ctx context.Context, j job) result {
 		word = "WRONG: " + r.err.Error()
 	case j.mustFail != nil:
 		word = "refuted: " + j.mustFail.Violates
-		if j.mustFail.ClientsSee {
-			word += ", and clients see it"
+		if r.audited {
+			word += fmt.Sprintf("; the audit of the %d calls: not linearizable", r.calls)
 		}
 	}
 	c.print("%-20s %9d generated %8d distinct  depth %2d %7.1f s, %.1f of CPU  %s\n", j.name,
@@ -144,7 +148,7 @@ func (c *checker) checkModel(ctx context.Context, j job) result {
 	if err == nil {
 		err = judgeModel(*j.model, j.notTaken, done.exit, done.output)
 	}
-	return result{done.output, done.cpu, err}
+	return result{output: done.output, cpu: done.cpu, err: err}
 }
 
 // checkMustFail compares the configuration with its twin, then has TLC refute
@@ -173,35 +177,39 @@ func (c *checker) checkMustFail(ctx context.Context, j job) result {
 	if err == nil {
 		err = judgeRefuted(reports[j.mustFail.Violates], done.exit, done.output)
 	}
+	r := result{output: done.output, cpu: done.cpu, err: err}
 	if err == nil && j.mustFail.ClientsSee {
-		var more time.Duration
-		more, err = c.checkClientsSee(ctx, j, string(text))
-		done.cpu += more
+		done, r.err = c.checkClientsSee(ctx, j, string(text))
+		r.cpu += done.cpu
 	}
-	return result{done.output, done.cpu, err}
+	if r.err == nil && j.mustFail.ClientsSee {
+		r.calls, r.err = auditRefutes(ctx, done.text, filepath.Join(c.workDir(), j.name+".jsonl"))
+		r.audited = r.err == nil
+	}
+	return r
 }
 
 // checkClientsSee has the exact judge refute a configuration as well, so that
 // the violation is one of what clients saw and not of the refinement mapping.
-func (c *checker) checkClientsSee(ctx context.Context, j job, text string) (time.Duration, error) {
+func (c *checker) checkClientsSee(ctx context.Context, j job, text string) (finished, error) {
 	exact, err := replaceProperty(text, j.mustFail.Violates, "Linearizable")
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", j.config, err)
+		return finished{}, fmt.Errorf("%s: %w", j.config, err)
 	}
 	file, err := os.CreateTemp(c.workDir(), j.name+"-*.cfg")
 	if err != nil {
-		return 0, err
+		return finished{}, err
 	}
 	defer os.Remove(file.Name())
 	_, err = file.WriteString(exact)
 	if err := errors.Join(err, file.Close()); err != nil {
-		return 0, err
+		return finished{}, err
 	}
 	done, err := c.tlc(ctx, j, file.Name())
-	if err != nil {
-		return 0, err
+	if err == nil {
+		err = judgeRefuted(reports["Linearizable"], done.exit, done.output)
 	}
-	return done.cpu, judgeRefuted(reports["Linearizable"], done.exit, done.output)
+	return done, err
 }
 
 func (c *checker) workDir() string {
@@ -230,10 +238,12 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	args := []string{"-XX:+UseSerialGC"}
 	if j.mustFail != nil {
 		// A counterexample is found before the second compiler would pay off.
-		args = append(args, "-XX:TieredStopAtLevel=1")
+		args = append(args, smallHeap, "-XX:TieredStopAtLevel=1")
+	} else {
+		args = append(args, heap)
 	}
 	args = append(args,
-		heap, "-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir="+directory,
+		"-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir="+directory,
 		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0",
 		"-config", configPath)
 	args = append(append(args, options...), "MCDalio.tla")
@@ -249,7 +259,7 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	}
 	out, err := parseOutput(string(text), strings.Split(string(source), "\n"))
 	state := java.ProcessState
-	return finished{out, state.ExitCode(), state.UserTime() + state.SystemTime()}, err
+	return finished{string(text), out, state.ExitCode(), state.UserTime() + state.SystemTime()}, err
 }
 
 // follow runs a command, prints its progress, and returns all it printed.
