@@ -44,12 +44,34 @@ func readState(t *testing.T, dir string) state {
 	return s
 }
 
+// stopped says whether all threads of a process have stopped: each goes on until it
+// notices the signal.
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("threads of process %d: %v, %v", pid, threads, err)
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return false // It has just ended.
+		}
+		// The state follows the command, which is in brackets.
+		if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
+
 func TestStoppedReplicaDelaysAWrite(t *testing.T) {
 	c := startShard(t, 2)
 	cl := dial(t, c)
 	if err := c.Replicas[0].Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, "the replica to stop", func() bool { return stopped(t, c.Replicas[0].PID) })
 	put := make(chan error, 1)
 	go func() { put <- cl.Put(t.Context(), "k", []byte("v")) }()
 	select {
