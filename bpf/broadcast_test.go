@@ -66,7 +66,7 @@ func TestBroadcasts(t *testing.T) {
 // loadTable loads a data plane with a slot for each set of five members.
 func loadTable(t *testing.T, several bool) *DataPlane {
 	t.Helper()
-	dp, err := Load(Options{Self: self, MaxSessions: 32, SessionTTL: testTTL, SeveralDevices: several})
+	dp, err := Load(Options{Self: self, MaxSessions: 32, SessionTTL: testTTL, Lease: testLease, clockStands: 1, SeveralDevices: several})
 	if err != nil {
 		t.Fatal(err)
 	}

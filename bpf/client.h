@@ -110,39 +110,85 @@ static __always_inline enum drop_reason handle_open_request(struct packet *p)
 	return transmit(p, &from, p->ingress, 0);
 }
 
+/* Says whether the acknowledging set in the word covers the members there are now. */
+static __always_inline int covers(const struct packet *p, __u64 word)
+{
+	return p->view->members && !(p->view->members & ~ACKS(word));
+}
+
+/*
+ * Gives the slot to a session of an earlier epoch of which nothing was recovered,
+ * so that nothing it has written can have been committed. Runs under the lock.
+ */
+static __always_inline int adopt(struct packet *p, struct session_entry *e, __u64 session, __u64 word)
+{
+	if (session >> (SLOT_BITS + COUNT_BITS) >= (p->view->epoch & EPOCH_MASK) ||
+	    session < e->owner || is_pending(word))
+		return 0;
+	e->owner = session;
+	e->nonce = 0;
+	e->request = 0;
+	return 1;
+}
+
+/*
+ * Commits a write whose acknowledging set covers the members since one was
+ * removed. Returns 0 if another processor was faster.
+ */
+static __always_inline int commit_covered(struct packet *p, struct session_entry *e, __u64 word)
+{
+	if (__sync_val_compare_and_swap(&e->word, word, word | ACKS_COMMITTED) != word)
+		return 0;
+	count(p, ACTIVITY_COMMITS);
+	count(p, ACTIVITY_COVERED);
+	return 1;
+}
+
 /*
  * Compares the request with the session's last one and enters it if it is new.
  * Says what to do, and leaves the word of the write in *word. Runs under the
  * session's lock; the entry is filled before its word is published.
  */
 static __always_inline enum activity decide_write(struct packet *p, struct session_entry *e,
-						  __u64 *word)
+						  __u64 *word, int *adopted)
 {
 	struct message *m = p->message;
 	__u64 request = bpf_be64_to_cpu(m->request), key_hash = bpf_be64_to_cpu(m->key_hash);
+	__u64 session = bpf_be64_to_cpu(m->session);
 	__u32 digest = bpf_ntohl(m->digest);
 	__u64 seq;
 
 	*word = READ_ONCE(e->word);
-	if (e->owner != bpf_be64_to_cpu(m->session))
-		return ACTIVITY_EXPIRED;
+	if (e->owner != session) {
+		if (!adopt(p, e, session, *word))
+			return ACTIVITY_EXPIRED;
+		*adopted = 1;
+	}
 	/* Nothing is done for a stale request, and no activity stands for it. */
 	if (request < e->request)
 		return ACTIVITY_COUNT;
 	e->tick = tick;
 	if (request == e->request) {
-		if (e->op != m->op || e->key_hash != key_hash || e->digest != digest)
+		if (ENTRY_OP(e) != m->op || e->key_hash != key_hash || e->digest != digest)
 			return ACTIVITY_REFUSED;
-		return is_pending(*word) ? ACTIVITY_RETRIED : ACTIVITY_REPEATED;
+		if (!is_pending(*word))
+			return ACTIVITY_REPEATED;
+		if (covers(p, *word))
+			return ACTIVITY_COVERED;
+		return p->view->members ? ACTIVITY_RETRIED : ACTIVITY_WRITE_BUSY;
 	}
-	if (is_pending(*word) || !p->view->members || READ_ONCE(sequence.last) >= MAX_SEQ)
+	if (is_pending(*word))
+		return ACTIVITY_WRITE_BUSY;
+	if (p->view->too_few)
+		return ACTIVITY_TOO_FEW;
+	if (!p->view->members || READ_ONCE(sequence.last) >= MAX_SEQ)
 		return ACTIVITY_WRITE_BUSY;
 	seq = __sync_fetch_and_add(&sequence.last, 1) + 1;
 	/* Other processors may have taken the last numbers since the check. */
 	if (seq > MAX_SEQ)
 		return ACTIVITY_WRITE_BUSY;
 	e->request = request;
-	e->op = m->op;
+	e->op_and_epoch = OP_AND_EPOCH(m->op, SETTLED_EPOCH(e));
 	e->key_hash = key_hash;
 	e->digest = digest;
 	*word = WORD(seq, 0);
@@ -161,21 +207,34 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 	struct address from = sender(p);
 	struct message *m = p->message;
 	struct session_entry *e;
-	__u64 word = 0;
+	__u32 settled_epoch = 0;
+	__u64 word = 0, settled_seq = 0;
+	int adopted = 0;
 
 	if (is_bad_request(p) || (m->op != OP_PUT && m->op != OP_DELETE) ||
-	    (m->op == OP_DELETE && p->value_len))
+	    (m->op == OP_DELETE && p->value_len) || !m->session)
 		return REASON_BAD_REQUEST;
+	if (bpf_be64_to_cpu(m->session) >> (SLOT_BITS + COUNT_BITS) > (p->view->epoch & EPOCH_MASK))
+		return REASON_FUTURE_EPOCH;
 	e = slot_of(bpf_be64_to_cpu(m->session));
 	if (e) {
 		bpf_spin_lock(&e->lock);
-		activity = decide_write(p, e, &word);
+		activity = decide_write(p, e, &word, &adopted);
+		settled_epoch = SETTLED_EPOCH(e);
+		settled_seq = e->settled_seq;
 		bpf_spin_unlock(&e->lock);
 	}
+	if (adopted)
+		count(p, ACTIVITY_ADOPTED);
 	if (activity == ACTIVITY_COUNT)
 		return REASON_STALE_REQUEST;
-	count(p, activity);
+	if (activity != ACTIVITY_COVERED)
+		count(p, activity);
 	switch (activity) {
+	case ACTIVITY_COVERED:
+		if (!commit_covered(p, e, word))
+			return REASON_CONTENDED;
+		return answer_write(p, &from, p->ingress, STATUS_OK, SEQ(word));
 	case ACTIVITY_SEQUENCED:
 	case ACTIVITY_RETRIED:
 		learn(p, &from);
@@ -183,11 +242,15 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 		p->targets = p->view->members & ~ACKS(word);
 		return p->targets ? REASON_NONE : REASON_INTERNAL;
 	case ACTIVITY_REPEATED:
+		if (!word)
+			return answer_write_of(p, &from, p->ingress, STATUS_OK, settled_epoch, settled_seq);
 		return answer_write(p, &from, p->ingress, STATUS_OK, SEQ(word));
 	case ACTIVITY_REFUSED:
 		return answer_write(p, &from, p->ingress, STATUS_REFUSED, 0);
 	case ACTIVITY_WRITE_BUSY:
 		return answer_write(p, &from, p->ingress, STATUS_BUSY, 0);
+	case ACTIVITY_TOO_FEW:
+		return answer_write(p, &from, p->ingress, STATUS_TOO_FEW, 0);
 	default:
 		return answer_write(p, &from, p->ingress, STATUS_EXPIRED, 0);
 	}

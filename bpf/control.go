@@ -18,14 +18,20 @@ var ErrMembers = errors.New("bad members")
 // has left what it was executing, BPF programs included.
 const membarrierGlobal = 1
 
-// ErrEpoch is returned for epoch 0, which is none.
-var ErrEpoch = errors.New("bad epoch: 0 is none")
+// ErrEpoch is returned for an epoch that there is not.
+var ErrEpoch = errors.New("bad epoch")
+
+// ErrIndexInUse is returned for a new member whose index is that of a former one
+// which some pending write still counts as having acknowledged it. Another index,
+// or another time, will do.
+var ErrIndexInUse = errors.New("the member's index is still in use")
 
 // SetEpoch sets the epoch that goes into versions and that replicas must name.
-// It returns ErrEpoch for 0.
+// It returns ErrEpoch for 0 and for one past the last. It is for data planes whose
+// epoch never changes; NewEpoch is for others.
 func (d *DataPlane) SetEpoch(e protocol.Epoch) error {
-	if e == 0 {
-		return ErrEpoch
+	if err := checkEpoch(e); err != nil {
+		return err
 	}
 	return d.publish(func(m *membership) error {
 		m.Epoch = uint32(e)
@@ -35,28 +41,100 @@ func (d *DataPlane) SetEpoch(e protocol.Epoch) error {
 
 // SetMembers makes the replicas given, and no others, known to the coordinator
 // and members, which must acknowledge writes. It returns ErrMembers if two have
-// the same index. Those that may no longer serve reads are to be taken out with
-// SetServing first.
+// the same index, and ErrIndexInUse for a new one whose index is still in use.
+// Those that may no longer serve reads are to be taken out with SetServing first.
+// When it returns, no message is being handled under the former members.
 func (d *DataPlane) SetMembers(members ...protocol.Member) error {
-	var known [protocol.MaxMembers]protocol.Member
-	var set uint16
-	for _, m := range members {
-		i := m.ID.Index()
-		if m.ID == 0 || known[i].ID != 0 {
-			return fmt.Errorf("%w: replica id %d is zero or has the index of another member", ErrMembers, m.ID)
-		}
-		known[i] = m
-		set |= 1 << i
+	known, set, err := tellApart(members)
+	if err != nil {
+		return err
 	}
-	err := d.publish(func(m *membership) error {
+	if err := d.admit(known); err != nil {
+		return err
+	}
+	err = d.publish(func(m *membership) error {
 		if m.Serving&^set != 0 {
 			return fmt.Errorf("%w: a serving replica would not be a member", ErrMembers)
 		}
 		m.setKnown(known)
 		m.Members = set
+		m.setMinMembers(int(m.MinMembers))
 		return nil
 	})
 	return err
+}
+
+// tellApart returns the members by index, and the set of their indices.
+func tellApart(members []protocol.Member) (known [protocol.MaxMembers]protocol.Member, set uint16, err error) {
+	for _, m := range members {
+		i := m.ID.Index()
+		if m.ID == 0 || known[i].ID != 0 {
+			return known, set, fmt.Errorf("%w: replica id %d is zero or has the index of another member", ErrMembers, m.ID)
+		}
+		known[i] = m
+		set |= 1 << i
+	}
+	return known, set, nil
+}
+
+// admit sees to it that nothing which was heard of former members is taken for
+// what new ones have said. A new member's lease runs from now on: it is not
+// recovered from before it has caught up, and by then it has been heard.
+func (d *DataPlane) admit(known [protocol.MaxMembers]protocol.Member) error {
+	d.mu.Lock()
+	before := d.memberships[d.active].known()
+	d.mu.Unlock()
+	var fresh uint16
+	for i, m := range known {
+		switch {
+		case m.ID == 0 || m.ID == before[i].ID:
+		case before[i].ID != 0:
+			return fmt.Errorf("%w: replica %d would take the place of %d, which is still a member", ErrMembers, m.ID, before[i].ID)
+		default:
+			fresh |= 1 << i
+		}
+	}
+	if fresh == 0 {
+		return nil
+	}
+	used := uint16(0)
+	err := d.eachSession(func(e *sessionEntry) {
+		if e.pending() {
+			used |= uint16(e.Word)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if used &= fresh; used != 0 {
+		return fmt.Errorf("%w: indices %016b", ErrIndexInUse, used)
+	}
+	return d.hear(fresh)
+}
+
+// hear takes note that the replicas with the indices in the set have been heard.
+func (d *DataPlane) hear(set uint16) error {
+	var answered [protocol.MaxMembers]uint64
+	if err := d.objects.Answered.Get(&answered); err != nil {
+		return fmt.Errorf("read lease: %w", err)
+	}
+	for i := range answered {
+		if set>>i&1 != 0 {
+			answered[i] = uint64(Now())
+		}
+	}
+	if err := d.objects.Answered.Set(answered); err != nil {
+		return fmt.Errorf("write lease: %w", err)
+	}
+	return nil
+}
+
+// SetMinMembers says how many members there must be for new writes.
+func (d *DataPlane) SetMinMembers(n int) error {
+	return d.publish(func(m *membership) error {
+		m.setMinMembers(n)
+		return nil
+	})
 }
 
 // SetPaths says by which of several devices each replica index is reached: one

@@ -29,6 +29,8 @@ const (
 	stationsMap   = coordinatorMapStations
 	maxDevices    = len(membership{}.Leaving)
 	committedAcks = 1<<protocol.MaxMembers - 1
+	// maxEpoch is the last epoch that session ids and entries have room for.
+	maxEpoch = 1<<24 - 1
 )
 
 // actionNames and activityNames are in the order of the enumerations in wire.h;
@@ -37,8 +39,9 @@ var (
 	actionNames = [...]string{"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest",
 		"HandleReadReply"}
 	activityNames = [...]string{"passed", "opened", "reopened", "open_busy", "sequenced", "multicasts", "retried",
-		"redriven", "repeated", "expired", "refused", "write_busy", "commits", "forwarded", "read_busy", "released",
-		"gated", "hops", "clones", "surplus", "redirected", "learned", "stranded"}
+		"redriven", "repeated", "expired", "adopted", "refused", "write_busy", "too_few", "commits", "covered", "forwarded",
+		"read_busy", "released", "gated", "hops", "overdue", "probed", "probe_replies", "clones", "surplus", "redirected",
+		"learned", "stranded"}
 )
 
 // The generated arrays have the lengths of the C enumerations: these lines do
@@ -80,6 +83,8 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		coordinatorVarCoordinatorMac:  address.mac,
 		coordinatorVarMaxSessions:     o.MaxSessions,
 		coordinatorVarSessionTtl:      o.SessionTTL,
+		coordinatorVarLease:           uint64(o.Lease),
+		coordinatorVarClockStands:     o.clockStands,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -153,6 +158,14 @@ func (m *membership) setPaths(paths [protocol.MaxMembers]int, numbers map[int]in
 	}
 }
 
+// setMinMembers says how many members new writes need, and whether they are there.
+func (m *membership) setMinMembers(n int) {
+	m.MinMembers, m.TooFew = uint32(n), 0
+	if bits.OnesCount16(m.Members) < n {
+		m.TooFew = 1
+	}
+}
+
 func (m *membership) setServing(set uint16) {
 	m.Serving, m.ServingCount = set, uint32(bits.OnesCount16(set))
 	m.ServingList = [protocol.MaxMembers]uint8{}
@@ -166,15 +179,17 @@ func (e *sessionEntry) model() protocol.SessionEntry {
 	return protocol.SessionEntry{
 		Owner: protocol.SessionID(e.Owner), Nonce: e.Nonce, Request: e.Request,
 		Seq: e.Word >> protocol.MaxMembers, Acks: uint16(e.Word),
-		Op: protocol.Op(e.Op), KeyHash: e.KeyHash, Digest: e.Digest, Tick: e.Tick,
+		Op: protocol.Op(e.OpAndEpoch >> 24), KeyHash: e.KeyHash, Digest: e.Digest, Tick: e.Tick,
+		Settled: protocol.Version{Epoch: protocol.Epoch(e.OpAndEpoch & maxEpoch), Seq: e.SettledSeq},
 	}
 }
 
 func (e *sessionEntry) set(m protocol.SessionEntry) {
 	*e = sessionEntry{
 		Owner: uint64(m.Owner), Nonce: m.Nonce, Request: m.Request,
-		Word: m.Seq<<protocol.MaxMembers | uint64(m.Acks),
-		Op:   uint8(m.Op), KeyHash: m.KeyHash, Digest: m.Digest, Tick: m.Tick,
+		Word:    m.Seq<<protocol.MaxMembers | uint64(m.Acks),
+		KeyHash: m.KeyHash, Digest: m.Digest, Tick: m.Tick,
+		OpAndEpoch: uint32(m.Op)<<24 | uint32(m.Settled.Epoch)&maxEpoch, SettledSeq: m.Settled.Seq,
 	}
 }
 

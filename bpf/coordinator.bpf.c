@@ -22,8 +22,11 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Returns why the frame is dropped; if it is not, the frame is ready to leave. */
-static __always_inline enum drop_reason handle(struct packet *p)
+/*
+ * Returns why the frame is dropped, or NOT_OURS if it is left to the host; else it
+ * is ready to leave.
+ */
+static __always_inline int handle(struct packet *p)
 {
 	__u64 *actions = p->counters->actions;
 
@@ -43,6 +46,10 @@ static __always_inline enum drop_reason handle(struct packet *p)
 	case MESSAGE_OPEN_REQUEST:
 		actions[ACTION_HANDLE_OPEN_REQUEST]++;
 		return handle_open_request(p);
+	case MESSAGE_PROBE:
+		return answer_probe(p);
+	case MESSAGE_PROBE_REPLY:
+		return take_probe_reply(p);
 	}
 	return REASON_BAD_TYPE;
 }
@@ -66,8 +73,10 @@ static __always_inline int coordinate(struct xdp_md *ctx)
 		reason = REASON_INTERNAL;
 	if (!reason) {
 		p.view = &memberships[READ_ONCE(active) & 1];
-		reason = handle(&p);
+		reason = p.view->epoch ? handle(&p) : REASON_CLOSED;
 	}
+	if (reason == NOT_OURS)
+		return XDP_PASS;
 	if (!reason && p.targets && !(p.targets & (p.targets - 1)))
 		reason = send_to_target(&p);
 	if (!reason) {

@@ -27,30 +27,36 @@ const (
 type coordinatorActivity uint32
 
 const (
-	coordinatorActivityACTIVITY_PASSED     coordinatorActivity = 0
-	coordinatorActivityACTIVITY_OPENED     coordinatorActivity = 1
-	coordinatorActivityACTIVITY_REOPENED   coordinatorActivity = 2
-	coordinatorActivityACTIVITY_OPEN_BUSY  coordinatorActivity = 3
-	coordinatorActivityACTIVITY_SEQUENCED  coordinatorActivity = 4
-	coordinatorActivityACTIVITY_MULTICASTS coordinatorActivity = 5
-	coordinatorActivityACTIVITY_RETRIED    coordinatorActivity = 6
-	coordinatorActivityACTIVITY_REDRIVEN   coordinatorActivity = 7
-	coordinatorActivityACTIVITY_REPEATED   coordinatorActivity = 8
-	coordinatorActivityACTIVITY_EXPIRED    coordinatorActivity = 9
-	coordinatorActivityACTIVITY_REFUSED    coordinatorActivity = 10
-	coordinatorActivityACTIVITY_WRITE_BUSY coordinatorActivity = 11
-	coordinatorActivityACTIVITY_COMMITS    coordinatorActivity = 12
-	coordinatorActivityACTIVITY_FORWARDED  coordinatorActivity = 13
-	coordinatorActivityACTIVITY_READ_BUSY  coordinatorActivity = 14
-	coordinatorActivityACTIVITY_RELEASED   coordinatorActivity = 15
-	coordinatorActivityACTIVITY_GATED      coordinatorActivity = 16
-	coordinatorActivityACTIVITY_HOPS       coordinatorActivity = 17
-	coordinatorActivityACTIVITY_CLONES     coordinatorActivity = 18
-	coordinatorActivityACTIVITY_SURPLUS    coordinatorActivity = 19
-	coordinatorActivityACTIVITY_REDIRECTED coordinatorActivity = 20
-	coordinatorActivityACTIVITY_LEARNED    coordinatorActivity = 21
-	coordinatorActivityACTIVITY_STRANDED   coordinatorActivity = 22
-	coordinatorActivityACTIVITY_COUNT      coordinatorActivity = 23
+	coordinatorActivityACTIVITY_PASSED        coordinatorActivity = 0
+	coordinatorActivityACTIVITY_OPENED        coordinatorActivity = 1
+	coordinatorActivityACTIVITY_REOPENED      coordinatorActivity = 2
+	coordinatorActivityACTIVITY_OPEN_BUSY     coordinatorActivity = 3
+	coordinatorActivityACTIVITY_SEQUENCED     coordinatorActivity = 4
+	coordinatorActivityACTIVITY_MULTICASTS    coordinatorActivity = 5
+	coordinatorActivityACTIVITY_RETRIED       coordinatorActivity = 6
+	coordinatorActivityACTIVITY_REDRIVEN      coordinatorActivity = 7
+	coordinatorActivityACTIVITY_REPEATED      coordinatorActivity = 8
+	coordinatorActivityACTIVITY_EXPIRED       coordinatorActivity = 9
+	coordinatorActivityACTIVITY_ADOPTED       coordinatorActivity = 10
+	coordinatorActivityACTIVITY_REFUSED       coordinatorActivity = 11
+	coordinatorActivityACTIVITY_WRITE_BUSY    coordinatorActivity = 12
+	coordinatorActivityACTIVITY_TOO_FEW       coordinatorActivity = 13
+	coordinatorActivityACTIVITY_COMMITS       coordinatorActivity = 14
+	coordinatorActivityACTIVITY_COVERED       coordinatorActivity = 15
+	coordinatorActivityACTIVITY_FORWARDED     coordinatorActivity = 16
+	coordinatorActivityACTIVITY_READ_BUSY     coordinatorActivity = 17
+	coordinatorActivityACTIVITY_RELEASED      coordinatorActivity = 18
+	coordinatorActivityACTIVITY_GATED         coordinatorActivity = 19
+	coordinatorActivityACTIVITY_HOPS          coordinatorActivity = 20
+	coordinatorActivityACTIVITY_OVERDUE       coordinatorActivity = 21
+	coordinatorActivityACTIVITY_PROBED        coordinatorActivity = 22
+	coordinatorActivityACTIVITY_PROBE_REPLIES coordinatorActivity = 23
+	coordinatorActivityACTIVITY_CLONES        coordinatorActivity = 24
+	coordinatorActivityACTIVITY_SURPLUS       coordinatorActivity = 25
+	coordinatorActivityACTIVITY_REDIRECTED    coordinatorActivity = 26
+	coordinatorActivityACTIVITY_LEARNED       coordinatorActivity = 27
+	coordinatorActivityACTIVITY_STRANDED      coordinatorActivity = 28
+	coordinatorActivityACTIVITY_COUNT         coordinatorActivity = 29
 )
 
 type coordinatorBpfDevmapVal struct {
@@ -64,9 +70,9 @@ type coordinatorBpfDevmapVal struct {
 
 type coordinatorCounters struct {
 	_          structs.HostLayout
-	Drops      [20]uint64
+	Drops      [22]uint64
 	Actions    [5]uint64
-	Activities [23]uint64
+	Activities [29]uint64
 	Reads      [16]uint64
 }
 
@@ -98,9 +104,11 @@ const (
 	coordinatorDropReasonREASON_UNCLAIMED       coordinatorDropReason = 15
 	coordinatorDropReasonREASON_UNKNOWN_VERSION coordinatorDropReason = 16
 	coordinatorDropReasonREASON_GATED           coordinatorDropReason = 17
-	coordinatorDropReasonREASON_CONTENDED       coordinatorDropReason = 18
-	coordinatorDropReasonREASON_INTERNAL        coordinatorDropReason = 19
-	coordinatorDropReasonREASON_COUNT           coordinatorDropReason = 20
+	coordinatorDropReasonREASON_CLOSED          coordinatorDropReason = 18
+	coordinatorDropReasonREASON_LEASE_EXPIRED   coordinatorDropReason = 19
+	coordinatorDropReasonREASON_CONTENDED       coordinatorDropReason = 20
+	coordinatorDropReasonREASON_INTERNAL        coordinatorDropReason = 21
+	coordinatorDropReasonREASON_COUNT           coordinatorDropReason = 22
 )
 
 type coordinatorMembership struct {
@@ -108,6 +116,9 @@ type coordinatorMembership struct {
 	Epoch        uint32
 	Members      uint16
 	Serving      uint16
+	TooFew       uint32
+	MinMembers   uint32
+	LeaseUntil   uint64
 	ServingCount uint32
 	ServingList  [16]uint8
 	Known        [16]struct {
@@ -122,6 +133,7 @@ type coordinatorMembership struct {
 	}
 	Device  [16]uint8
 	Leaving [32]uint16
+	_       [4]byte
 }
 
 type coordinatorMessage struct {
@@ -150,7 +162,7 @@ type coordinatorMessage struct {
 		Port uint16
 		Mac  [3]uint16
 	}
-	Tag uint64
+	Sent uint64
 }
 
 type coordinatorMessageType uint32
@@ -166,6 +178,8 @@ const (
 	coordinatorMessageTypeMESSAGE_READ_REPLY     coordinatorMessageType = 8
 	coordinatorMessageTypeMESSAGE_WRITE          coordinatorMessageType = 9
 	coordinatorMessageTypeMESSAGE_WRITE_ACK      coordinatorMessageType = 10
+	coordinatorMessageTypeMESSAGE_PROBE          coordinatorMessageType = 11
+	coordinatorMessageTypeMESSAGE_PROBE_REPLY    coordinatorMessageType = 12
 )
 
 type coordinatorMulticast struct {
@@ -202,15 +216,15 @@ type coordinatorSessionEntry struct {
 		_   structs.HostLayout
 		Val uint32
 	}
-	Tick    uint32
-	Word    uint64
-	Owner   uint64
-	Nonce   uint64
-	Request uint64
-	KeyHash uint64
-	Digest  uint32
-	Op      uint8
-	Unused  [11]uint8
+	Tick       uint32
+	Word       uint64
+	Owner      uint64
+	Nonce      uint64
+	Request    uint64
+	KeyHash    uint64
+	Digest     uint32
+	OpAndEpoch uint32
+	SettledSeq uint64
 }
 
 type coordinatorStation struct {
@@ -228,6 +242,7 @@ const (
 	coordinatorStatusSTATUS_BUSY    coordinatorStatus = 2
 	coordinatorStatusSTATUS_EXPIRED coordinatorStatus = 3
 	coordinatorStatusSTATUS_REFUSED coordinatorStatus = 4
+	coordinatorStatusSTATUS_TOO_FEW coordinatorStatus = 5
 )
 
 type coordinatorWireTypes struct {
@@ -258,7 +273,7 @@ type coordinatorWireTypes struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Tag uint64
+		Sent uint64
 	}
 	MessageType uint32
 	Op          uint32
@@ -288,12 +303,16 @@ const (
 	coordinatorProgClone          = "clone"
 	coordinatorProgCoordinator    = "coordinator"
 	coordinatorVarActive          = "active"
+	coordinatorVarAnswered        = "answered"
+	coordinatorVarClockNow        = "clock_now"
+	coordinatorVarClockStands     = "clock_stands"
 	coordinatorVarCoordinatorIp   = "coordinator_ip"
 	coordinatorVarCoordinatorMac  = "coordinator_mac"
 	coordinatorVarCoordinatorPort = "coordinator_port"
 	coordinatorVarDeBruijnIndex   = "de_bruijn_index"
 	coordinatorVarDevices         = "devices"
 	coordinatorVarEgressIfindex   = "egress_ifindex"
+	coordinatorVarLease           = "lease"
 	coordinatorVarMaxSessions     = "max_sessions"
 	coordinatorVarMemberships     = "memberships"
 	coordinatorVarSequence        = "sequence"
@@ -367,12 +386,16 @@ type coordinatorMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type coordinatorVariableSpecs struct {
 	Active          *ebpf.VariableSpec `ebpf:"active"`
+	Answered        *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
@@ -428,12 +451,16 @@ func (m *coordinatorMaps) Close() error {
 // It can be passed to loadCoordinatorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type coordinatorVariables struct {
 	Active          *ebpf.Variable `ebpf:"active"`
+	Answered        *ebpf.Variable `ebpf:"answered"`
+	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`

@@ -62,7 +62,18 @@ func TestMembers(t *testing.T) {
 	}
 	want := shard(2)
 	want.Epoch, want.Serving, want.Tick = 3, 2, 1
-	if got, err := dp.State(); err != nil || !reflect.DeepEqual(got, want) {
+	got, err := dp.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The lease of new members runs from when they became members.
+	for i, at := range got.Answered {
+		if (at != 0) != (i < 2) || time.Duration(at) > Now() {
+			t.Errorf("replica index %d was heard at %v", i, time.Duration(at))
+		}
+	}
+	got.Answered = want.Answered
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v (%v), want %+v", got, err, want)
 	}
 }
@@ -79,6 +90,8 @@ func TestStateRoundTrip(t *testing.T) {
 			Request: rapid.Uint64().Draw(t, "request"), Seq: rapid.Uint64Range(1, protocol.MaxSeq).Draw(t, "seq"),
 			Acks: rapid.Uint16().Draw(t, "acks"), Op: protocol.Op(rapid.Byte().Draw(t, "op")),
 			KeyHash: rapid.Uint64().Draw(t, "key hash"), Digest: rapid.Uint32().Draw(t, "digest"), Tick: rapid.Uint32().Draw(t, "tick"),
+			Settled: protocol.Version{Epoch: protocol.Epoch(rapid.Uint32Range(0, maxEpoch).Draw(t, "settled epoch")),
+				Seq: rapid.Uint64().Draw(t, "settled")},
 		}
 		if err := dp.Restore(want); err != nil {
 			t.Fatal(err)
@@ -91,7 +104,7 @@ func TestStateRoundTrip(t *testing.T) {
 
 // TestLargeTable reads a table of the default size, which takes several calls.
 func TestLargeTable(t *testing.T) {
-	dp, err := Load(Options{Self: self, SessionTTL: testTTL})
+	dp, err := Load(Options{Self: self, SessionTTL: testTTL, Lease: testLease, clockStands: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,12 +31,16 @@ const (
 	entryProgPrepareAndCoordinate = "prepare_and_coordinate"
 	entryProgPrepareOnly          = "prepare_only"
 	entryVarActive                = "active"
+	entryVarAnswered              = "answered"
+	entryVarClockNow              = "clock_now"
+	entryVarClockStands           = "clock_stands"
 	entryVarCoordinatorIp         = "coordinator_ip"
 	entryVarCoordinatorMac        = "coordinator_mac"
 	entryVarCoordinatorPort       = "coordinator_port"
 	entryVarDeBruijnIndex         = "de_bruijn_index"
 	entryVarDevices               = "devices"
 	entryVarEgressIfindex         = "egress_ifindex"
+	entryVarLease                 = "lease"
 	entryVarMaxSessions           = "max_sessions"
 	entryVarMemberships           = "memberships"
 	entryVarSequence              = "sequence"
@@ -116,12 +120,16 @@ type entryMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type entryVariableSpecs struct {
 	Active          *ebpf.VariableSpec `ebpf:"active"`
+	Answered        *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
@@ -178,12 +186,16 @@ func (m *entryMaps) Close() error {
 // It can be passed to loadEntryObjects or ebpf.CollectionSpec.LoadAndAssign.
 type entryVariables struct {
 	Active          *ebpf.Variable `ebpf:"active"`
+	Answered        *ebpf.Variable `ebpf:"answered"`
+	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`

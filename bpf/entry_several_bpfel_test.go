@@ -31,12 +31,16 @@ const (
 	entry_severalProgPrepareAndCoordinate = "prepare_and_coordinate"
 	entry_severalProgPrepareOnly          = "prepare_only"
 	entry_severalVarActive                = "active"
+	entry_severalVarAnswered              = "answered"
+	entry_severalVarClockNow              = "clock_now"
+	entry_severalVarClockStands           = "clock_stands"
 	entry_severalVarCoordinatorIp         = "coordinator_ip"
 	entry_severalVarCoordinatorMac        = "coordinator_mac"
 	entry_severalVarCoordinatorPort       = "coordinator_port"
 	entry_severalVarDeBruijnIndex         = "de_bruijn_index"
 	entry_severalVarDevices               = "devices"
 	entry_severalVarEgressIfindex         = "egress_ifindex"
+	entry_severalVarLease                 = "lease"
 	entry_severalVarMaxSessions           = "max_sessions"
 	entry_severalVarMemberships           = "memberships"
 	entry_severalVarSequence              = "sequence"
@@ -116,12 +120,16 @@ type entry_severalMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type entry_severalVariableSpecs struct {
 	Active          *ebpf.VariableSpec `ebpf:"active"`
+	Answered        *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
@@ -178,12 +186,16 @@ func (m *entry_severalMaps) Close() error {
 // It can be passed to loadEntry_severalObjects or ebpf.CollectionSpec.LoadAndAssign.
 type entry_severalVariables struct {
 	Active          *ebpf.Variable `ebpf:"active"`
+	Answered        *ebpf.Variable `ebpf:"answered"`
+	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`

@@ -25,6 +25,8 @@ func client(n int) protocol.Address { return host(byte(100+n), uint16(40000+n)) 
 const (
 	testSlots = 16
 	testTTL   = 2
+	// testLease is for a clock that stands still unless a test moves it.
+	testLease = 1000
 )
 
 // load loads a data plane of the size that tests read back after each frame.
@@ -36,7 +38,8 @@ func load(t testing.TB, object string) *DataPlane {
 // loadFor does so for one device or for several.
 func loadFor(t testing.TB, object string, several bool) *DataPlane {
 	t.Helper()
-	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Object: object, SeveralDevices: several})
+	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Lease: testLease, clockStands: 1,
+		Object: object, SeveralDevices: several})
 	if err != nil {
 		t.Fatalf("the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: %v", err)
 	}
@@ -52,7 +55,7 @@ func loadFor(t testing.TB, object string, several bool) *DataPlane {
 // shard returns the state of a coordinator with replicas 0 to n-1, all serving.
 func shard(n int) *protocol.Coordinator {
 	c := &protocol.Coordinator{
-		Self: self, Epoch: 1, SessionTTL: testTTL,
+		Self: self, Epoch: 1, SessionTTL: testTTL, Lease: testLease,
 		Members: 1<<n - 1, Serving: 1<<n - 1,
 		Sessions: make([]protocol.SessionEntry, testSlots),
 	}

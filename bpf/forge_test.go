@@ -36,7 +36,7 @@ var places = []place{
 	{"UDP length", 38, 2, nil},
 	header("magic", 0, 2, 0x10DA),
 	header("version", 2, 1),
-	header("type", 3, 1, 0, 1, 2, 3, 5, 7, 8, 10, 11),
+	header("type", 3, 1, 0, 1, 2, 3, 5, 7, 8, 10, 11, 12, 13),
 	header("op", 4, 1, 0, 1, 2, 3),
 	header("status", 5, 1),
 	header("attempt", 6, 1, 255),
@@ -55,7 +55,7 @@ var places = []place{
 	header("client IP", 68, 4, 0),
 	header("client port", 72, 2, 0),
 	header("client MAC", 74, 6, 0),
-	header("tag", 80, 8, 0),
+	header("sent", 80, 8, 0),
 }
 
 // telling are the fields on which the meaning of a message hangs: most forgeries

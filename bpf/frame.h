@@ -73,6 +73,12 @@ static __always_inline enum drop_reason transmit(struct packet *p, const struct 
 	return REASON_NONE;
 }
 
+/* What goes into messages to replicas, which copy it into their answers. */
+static __always_inline __be64 stamp(void)
+{
+	return lease ? bpf_cpu_to_be64(clock()) : 0;
+}
+
 /* What all responses to clients have in common. */
 static __always_inline void respond(struct packet *p, enum message_type type, enum status status)
 {
@@ -82,23 +88,29 @@ static __always_inline void respond(struct packet *p, enum message_type type, en
 	m->status = status;
 	m->epoch = bpf_htonl(p->view->epoch);
 	m->client = (struct address){};
-	m->tag = 0;
+	m->sent = 0;
 }
 
-/* Answers a write, whose version is zero unless the status is OK. */
-static __always_inline enum drop_reason answer_write(struct packet *p, const struct address *to,
-						     __u32 device, enum status status, __u64 seq)
+/* Answers a write, with a version of the epoch if the status is OK. */
+static __always_inline enum drop_reason answer_write_of(struct packet *p, const struct address *to,
+							__u32 device, enum status status, __u32 epoch, __u64 seq)
 {
 	struct message *m = p->message;
 
 	respond(p, MESSAGE_WRITE_RESPONSE, status);
 	m->replica = 0;
-	m->version_epoch = status == STATUS_OK ? bpf_htonl(p->view->epoch) : 0;
+	m->version_epoch = status == STATUS_OK ? bpf_htonl(epoch) : 0;
 	m->writer = status == STATUS_OK ? m->session : 0;
 	m->seq = bpf_cpu_to_be64(seq);
 	m->key_len = 0;
 	m->value_len = 0;
 	return transmit(p, to, device, 0);
+}
+
+static __always_inline enum drop_reason answer_write(struct packet *p, const struct address *to,
+						     __u32 device, enum status status, __u64 seq)
+{
+	return answer_write_of(p, to, device, status, p->view->epoch, seq);
 }
 
 /* Sends the read to the replica with the index. Its value, if any, is cut. */
@@ -118,7 +130,7 @@ static __always_inline enum drop_reason forward_read(struct packet *p, __u32 ind
 	m->seq = 0;
 	m->writer = 0;
 	m->value_len = 0;
-	m->tag = 0;
+	m->sent = stamp();
 	return transmit(p, &to->address, p->view->device[index % MAX_MEMBERS], p->key_len);
 }
 

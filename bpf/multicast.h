@@ -41,7 +41,7 @@ static __always_inline void make_write(struct packet *p, const struct address *c
 	m->seq = bpf_cpu_to_be64(seq);
 	m->writer = m->session;
 	m->client = *client;
-	m->tag = 0;
+	m->sent = stamp();
 }
 
 /* Puts metadata in front of the frame. Voids the packet's pointers. */

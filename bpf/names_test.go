@@ -59,7 +59,7 @@ func expectNames(t *testing.T, what string, got map[string]uint64, want map[stri
 // TestEnumerations compares the enumerations in wire.h with the Go constants.
 func TestEnumerations(t *testing.T) {
 	want := map[string]uint64{}
-	for kind := protocol.OpenRequest; kind <= protocol.WriteAck; kind++ {
+	for kind := protocol.OpenRequest; kind <= protocol.ProbeReply; kind++ {
 		want[kind.String()] = uint64(kind)
 	}
 	got := map[string]uint64{}
@@ -82,7 +82,7 @@ func TestEnumerations(t *testing.T) {
 	expectNames(t, "operations", lower(enumerators(t, "op", "OP_")), want)
 
 	want = map[string]uint64{}
-	for s := protocol.StatusNone; s <= protocol.StatusRefused; s++ {
+	for s := protocol.StatusNone; s <= protocol.StatusTooFew; s++ {
 		want[strings.ToLower(s.String())] = uint64(s)
 	}
 	expectNames(t, "statuses", lower(enumerators(t, "status", "STATUS_")), want)
@@ -118,8 +118,9 @@ func handlers(value any, exclude ...string) []string {
 // that only a network or a control plane takes, and operators of the
 // specification that look like actions and are none.
 var (
-	helpers     = []string{"HandleFrame", "Handle"}
-	environment = []string{"AdvanceTick", "ChangeServing", "Forge", "Check"}
+	helpers     = []string{"HandleFrame", "Handle", "Assign", "Expel", "Fence", "Open", "Settle"}
+	environment = []string{"AdvanceTick", "ChangeEpoch", "ChangeMembers", "ChangeServing", "Check", "Forge", "PassTime", "ProbeCoordinator",
+		"ProbeReplica", "TellProbe"}
 )
 
 func words(t *testing.T, pattern, expression string) []string {

@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"dalio/protocol"
 )
@@ -33,9 +34,15 @@ type Options struct {
 	// SessionTTL is the number of ticks after which an idle session may be
 	// reclaimed; 0 means DefaultSessionTTL.
 	SessionTTL uint32
+	// Lease is for how long the silence of a member is borne before no more values
+	// are released; 0 for ever, which is right only if nobody can take over.
+	Lease time.Duration
 	// Object is the path of an object to load in place of the embedded one, built
 	// from the same sources.
 	Object string
+
+	// clockStands is 1 for tests that set the clock themselves.
+	clockStands uint32
 }
 
 // ErrOptions is returned by Load for options that can't work.
@@ -60,6 +67,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("%w: the coordinator needs an IPv4 address", ErrOptions)
 	case o.Self.MAC == [6]byte{}:
 		return fmt.Errorf("%w: the coordinator needs the MAC address of its device", ErrOptions)
+	case o.Lease < 0:
+		return fmt.Errorf("%w: the lease is %v", ErrOptions, o.Lease)
 	case o.MaxSessions&(o.MaxSessions-1) != 0 || o.MaxSessions > maxSlots:
 		return fmt.Errorf("%w: max sessions is %d, want a power of two up to %d", ErrOptions, o.MaxSessions, maxSlots)
 	}

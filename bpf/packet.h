@@ -19,7 +19,7 @@ struct packet {
 	struct message *message;
 	__u32 key_len;
 	__u32 value_len;
-	const struct membership *view;
+	struct membership *view;
 	struct counters *counters;
 	/*
 	 * Numbers of the devices that the frame came in by and will leave by. They
@@ -86,6 +86,12 @@ static __always_inline int is_valid(const struct address *a)
 	return a->ip && a->port;
 }
 
+/* The time, for the lease alone. */
+static __always_inline __u64 clock(void)
+{
+	return clock_stands ? READ_ONCE(clock_now) : bpf_ktime_get_ns();
+}
+
 static __always_inline struct address sender(const struct packet *p)
 {
 	const __be16 *mac = (const __be16 *)p->eth->h_source;
@@ -105,6 +111,18 @@ static __always_inline int is_bad_request(const struct packet *p)
 	       !p->ip->saddr || !p->udp->source;
 }
 
+/* Takes note of when a message that a replica has answered was sent. */
+static __always_inline void note_answer(const struct message *m)
+{
+	__u64 *newest = &answered[bpf_ntohl(m->replica) % MAX_MEMBERS], sent;
+
+	if (!lease)
+		return;
+	sent = bpf_be64_to_cpu(m->sent);
+	if (sent > READ_ONCE(*newest) && sent <= clock())
+		WRITE_ONCE(*newest, sent);
+}
+
 /*
  * Admits a replica's message: of this epoch, from a replica known now, sent from
  * that replica's own address.
@@ -119,6 +137,7 @@ static __always_inline enum drop_reason check_replica(const struct packet *p)
 	if (!known->id || known->id != id || known->address.ip != p->ip->saddr ||
 	    known->address.port != p->udp->source)
 		return REASON_UNKNOWN_REPLICA;
+	note_answer(p->message);
 	return REASON_NONE;
 }
 

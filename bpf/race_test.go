@@ -170,6 +170,11 @@ func TestBothProcessors(t *testing.T) {
 func TestBothProcessorsOnSeveralDevices(t *testing.T) {
 	tr := newTraffic(t, loadFor(t, "", true), raceMembers+2)
 	tr.place([]int{1, 2, 3})
+	// A client whose device is not known yet gets no answers.
+	restore(tr, tr.dp, shard(raceMembers))
+	tr.mix(0, 0, 0, 256, 0)
+	tr.plan.FirstSlot, tr.plan.SlotCount = 0, raceSlots
+	tr.run(10, 1)
 	for seed := range uint64(5) {
 		l, _, end := tr.raceRound(raceFrames, seed)
 		if complaints := l.promises(end); len(complaints) != 0 {
@@ -184,8 +189,8 @@ func TestBothProcessorsOnSeveralDevices(t *testing.T) {
 func TestRacesAreNoticed(t *testing.T) {
 	for name, change := range map[string][3]string{
 		"without the session lock": {"client.h",
-			"bpf_spin_lock(&e->lock);\n\t\tactivity = decide_write(p, e, &word);\n\t\tbpf_spin_unlock(&e->lock);",
-			"activity = decide_write(p, e, &word);"},
+			"bpf_spin_lock(&e->lock);\n\t\tactivity = decide_write(p, e, &word, &adopted);\n\t\tsettled_epoch = SETTLED_EPOCH(e);\n\t\tsettled_seq = e->settled_seq;\n\t\tbpf_spin_unlock(&e->lock);",
+			"activity = decide_write(p, e, &word, &adopted);"},
 		"with a plain store for the compare-and-swap": {"replica.h",
 			"if (__sync_val_compare_and_swap(&e->word, word, next) == word)\n\t\t\tbreak;",
 			"WRITE_ONCE(e->word, next);\n\t\tbreak;"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,9 +48,10 @@ func step(dp *DataPlane, model **protocol.Coordinator, line string) (complaint s
 	case "tick":
 		(*model).Tick++
 		err = dp.Tick()
-	case "serving":
-		if _, err = fmt.Sscan(rest, &(*model).Serving); err == nil {
-			err = dp.SetServing((*model).Serving)
+	case "serving", "members", "minimum", "epoch", "now":
+		var value uint64
+		if value, err = strconv.ParseUint(rest, 10, 64); err == nil {
+			err = control(dp, *model, verb, value)
 		}
 	case "frame":
 		var frame []byte
@@ -63,7 +65,7 @@ func step(dp *DataPlane, model **protocol.Coordinator, line string) (complaint s
 			}
 		}
 	default:
-		err = fmt.Errorf("%q is none of start, frame, tick, serving", verb)
+		err = fmt.Errorf("%q is none of start, frame, tick, serving, members, minimum, epoch, now", verb)
 	}
 	if err != nil {
 		return err.Error()

@@ -50,7 +50,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 		if (ACKS(word) == ACKS_COMMITTED)
 			return REASON_LATE_ACK;
 		next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);
-		if (!(p->view->members & ~ACKS(next)))
+		if (covers(p, next))
 			next |= ACKS_COMMITTED;
 		if (__sync_val_compare_and_swap(&e->word, word, next) == word)
 			break;
@@ -125,6 +125,68 @@ static __always_inline enum drop_reason gate(struct packet *p, struct session_en
 }
 
 /*
+ * Says whether some member has not answered anything sent within the lease, and
+ * which has been silent for the longest time. It may have been fenced by a
+ * coordinator that has taken over, whose writes are not known here.
+ */
+static __always_inline int lease_expired(struct packet *p, __u32 *overdue)
+{
+	__u64 now = clock(), earliest = ~0ULL;
+
+	if (now <= READ_ONCE(p->view->lease_until))
+		return 0;
+	for (__u32 i = 0; i < MAX_MEMBERS; i++) {
+		__u64 at = READ_ONCE(answered[i]);
+
+		if (p->view->members >> i & 1 && at < earliest) {
+			earliest = at;
+			*overdue = i;
+		}
+	}
+	if (earliest == ~0ULL)
+		return 0;
+	WRITE_ONCE(p->view->lease_until, earliest + lease);
+	return now > earliest + lease;
+}
+
+/* Sends the read to a member that is overdue: its answer renews the lease. */
+static __always_inline enum drop_reason ask_overdue(struct packet *p, __u32 overdue)
+{
+	if (p->message->hops >= MAX_HOPS)
+		return REASON_LEASE_EXPIRED;
+	count(p, ACTIVITY_OVERDUE);
+	p->message->hops++;
+	return forward_read(p, overdue);
+}
+
+/* Answers a probe, with OK if values may be released. */
+static __always_inline enum drop_reason answer_probe(struct packet *p)
+{
+	struct address from = sender(p);
+	__u64 sent = p->message->sent;
+	__u32 overdue;
+
+	if (p->key_len || p->value_len || !is_valid(&from))
+		return REASON_BAD_REQUEST;
+	count(p, ACTIVITY_PROBED);
+	respond(p, MESSAGE_PROBE_REPLY, lease && lease_expired(p, &overdue) ? STATUS_BUSY : STATUS_OK);
+	p->message->replica = 0;
+	p->message->sent = sent;
+	return transmit(p, &from, p->ingress, 0);
+}
+
+/* Has a replica's answer to a probe renew the lease, and leaves it to the host. */
+static __always_inline int take_probe_reply(struct packet *p)
+{
+	enum drop_reason reason = check_replica(p);
+
+	if (reason)
+		return reason;
+	count(p, ACTIVITY_PROBE_REPLIES);
+	return NOT_OURS;
+}
+
+/*
  * HandleReadReply: the gate. Whether the version is committed is one read of the
  * slot's word, without the lock: what was committed stays so, and a word that
  * moved on to a newer write proves that this one was.
@@ -136,7 +198,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 	__u32 version_epoch = bpf_ntohl(m->version_epoch);
 	__u64 seq = bpf_be64_to_cpu(m->seq);
 	struct address client = m->client;
-	__u32 device;
+	__u32 device, overdue;
 
 	if (reason)
 		return reason;
@@ -154,9 +216,11 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 		word = READ_ONCE(e->word);
 		if (SEQ(word) < seq)
 			return REASON_UNKNOWN_VERSION;
-		if (SEQ(word) == seq && is_pending(word))
+		if (SEQ(word) == seq && is_pending(word) && !(covers(p, word) && commit_covered(p, e, word)))
 			return gate(p, e, word);
 	}
+	if (lease && lease_expired(p, &overdue))
+		return ask_overdue(p, overdue);
 	count(p, ACTIVITY_RELEASED);
 	if (!locate(p, &client, &device))
 		return REASON_INTERNAL;

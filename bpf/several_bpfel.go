@@ -26,12 +26,16 @@ const (
 	severalProgClone          = "clone"
 	severalProgCoordinator    = "coordinator"
 	severalVarActive          = "active"
+	severalVarAnswered        = "answered"
+	severalVarClockNow        = "clock_now"
+	severalVarClockStands     = "clock_stands"
 	severalVarCoordinatorIp   = "coordinator_ip"
 	severalVarCoordinatorMac  = "coordinator_mac"
 	severalVarCoordinatorPort = "coordinator_port"
 	severalVarDeBruijnIndex   = "de_bruijn_index"
 	severalVarDevices         = "devices"
 	severalVarEgressIfindex   = "egress_ifindex"
+	severalVarLease           = "lease"
 	severalVarMaxSessions     = "max_sessions"
 	severalVarMemberships     = "memberships"
 	severalVarSequence        = "sequence"
@@ -105,12 +109,16 @@ type severalMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type severalVariableSpecs struct {
 	Active          *ebpf.VariableSpec `ebpf:"active"`
+	Answered        *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
@@ -166,12 +174,16 @@ func (m *severalMaps) Close() error {
 // It can be passed to loadSeveralObjects or ebpf.CollectionSpec.LoadAndAssign.
 type severalVariables struct {
 	Active          *ebpf.Variable `ebpf:"active"`
+	Answered        *ebpf.Variable `ebpf:"answered"`
+	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`

@@ -65,7 +65,10 @@ func (d *DataPlane) State() (*protocol.Coordinator, error) {
 	c := &protocol.Coordinator{
 		Self: d.options.Self, SessionTTL: d.options.SessionTTL,
 		Epoch: protocol.Epoch(m.Epoch), Known: m.known(), Members: m.Members, Serving: m.Serving,
-		Sessions: sessions,
+		MinMembers: int(m.MinMembers), Lease: uint64(d.options.Lease), Sessions: sessions,
+	}
+	if err := errors.Join(d.objects.Answered.Get(&c.Answered), d.objects.ClockNow.Get(&c.Now)); err != nil {
+		return nil, fmt.Errorf("read lease: %w", err)
 	}
 	if err := d.readSequence(&c.NextSeq); err != nil {
 		return nil, err
@@ -80,17 +83,21 @@ func (d *DataPlane) State() (*protocol.Coordinator, error) {
 // tests: the program must not run meanwhile. Counters stay as they are.
 func (d *DataPlane) Restore(c *protocol.Coordinator) error {
 	o := d.options
-	if c.Self != o.Self || c.SessionTTL != o.SessionTTL || len(c.Sessions) != int(o.MaxSessions) {
+	if c.Self != o.Self || c.SessionTTL != o.SessionTTL || c.Lease != uint64(o.Lease) || len(c.Sessions) != int(o.MaxSessions) {
 		return fmt.Errorf("%w: the state is of a coordinator with other ones", ErrOptions)
 	}
 	err := d.publish(func(m *membership) error {
 		m.Epoch, m.Members = uint32(c.Epoch), c.Members
 		m.setKnown(c.Known)
 		m.setServing(c.Serving)
+		m.setMinMembers(c.MinMembers)
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if err := errors.Join(d.objects.Answered.Set(c.Answered), d.objects.ClockNow.Set(c.Now), d.forgetLease()); err != nil {
+		return fmt.Errorf("write lease: %w", err)
 	}
 	if err := d.writeSequence(c.NextSeq); err != nil {
 		return err
@@ -98,8 +105,13 @@ func (d *DataPlane) Restore(c *protocol.Coordinator) error {
 	if err := d.objects.Tick.Set(c.Tick); err != nil {
 		return fmt.Errorf("write tick: %w", err)
 	}
-	for start := 0; start < len(c.Sessions); start += batch {
-		part := c.Sessions[start:min(start+batch, len(c.Sessions))]
+	return d.writeSessions(c.Sessions)
+}
+
+// writeSessions writes the whole session table.
+func (d *DataPlane) writeSessions(sessions []protocol.SessionEntry) error {
+	for start := 0; start < len(sessions); start += batch {
+		part := sessions[start:min(start+batch, len(sessions))]
 		keys, values := make([]uint32, len(part)), make([]sessionEntry, len(part))
 		for i := range part {
 			keys[i] = uint32(start + i)

@@ -36,6 +36,15 @@ const volatile __u32 session_ttl = 60;
 
 const volatile __u32 several_devices = SEVERAL_DEVICES;
 
+/*
+ * For how long, in nanoseconds, the silence of a member is borne before no more
+ * values are released; 0 for ever, and then no clock is read.
+ */
+const volatile __u64 lease;
+/* For tests: the clock stands at clock_now. */
+const volatile __u32 clock_stands;
+__u64 clock_now;
+
 /* A device that the program is on; written by the control plane before it is. */
 struct device {
 	__u32 ifindex;
@@ -56,6 +65,15 @@ struct membership {
 	/* Sets of indices: who must acknowledge writes, who may serve reads. */
 	__u16 members;
 	__u16 serving;
+	/* Whether there are fewer members than new writes need. */
+	__u32 too_few;
+	/* For the control plane; no program looks at it. */
+	__u32 min_members;
+	/*
+	 * No member's silence is too long before this time; written by the handlers,
+	 * which find it out anew when it has come.
+	 */
+	__u64 lease_until;
 	/* The indices in serving, so that a read finds the nth without a loop. */
 	__u32 serving_count;
 	__u8 serving_list[MAX_MEMBERS];
@@ -79,6 +97,12 @@ __u32 tick;
 /* The one device, if there is one only, set when the program is attached. */
 __u32 egress_ifindex;
 
+/*
+ * When the newest message that each replica has answered was sent. Handlers on
+ * several processors may write one at the same time: either time is true.
+ */
+__u64 answered[MAX_MEMBERS];
+
 /* The last sequence number given out, alone on its cache line. */
 struct sequence {
 	__u64 last;
@@ -97,16 +121,22 @@ struct sequence sequence;
 struct session_entry {
 	struct bpf_spin_lock lock;
 	__u32 tick;
-	/* seq << 16 | acknowledging set; 0: no write yet. */
+	/* seq << 16 | acknowledging set; 0: no write in this epoch yet. */
 	__u64 word;
 	__u64 owner;
 	__u64 nonce;
 	__u64 request;
 	__u64 key_hash;
 	__u32 digest;
-	__u8 op;
-	__u8 unused[11];
+	/* op << 24 | the epoch of settled_seq. */
+	__u32 op_and_epoch;
+	/* The version of the owner's last request, if that is of an earlier epoch. */
+	__u64 settled_seq;
 };
+
+#define OP_AND_EPOCH(op, epoch) ((__u32)(op) << 24 | (epoch))
+#define ENTRY_OP(e) ((e)->op_and_epoch >> 24)
+#define SETTLED_EPOCH(e) ((e)->op_and_epoch & 0xFFFFFF)
 
 _Static_assert(sizeof(struct session_entry) == 64, "a session entry is one cache line");
 

@@ -24,9 +24,9 @@ type trafficBpfDevmapVal struct {
 
 type trafficCounters struct {
 	_          structs.HostLayout
-	Drops      [20]uint64
+	Drops      [22]uint64
 	Actions    [5]uint64
-	Activities [23]uint64
+	Activities [29]uint64
 	Reads      [16]uint64
 }
 
@@ -63,6 +63,9 @@ type trafficMembership struct {
 	Epoch        uint32
 	Members      uint16
 	Serving      uint16
+	TooFew       uint32
+	MinMembers   uint32
+	LeaseUntil   uint64
 	ServingCount uint32
 	ServingList  [16]uint8
 	Known        [16]struct {
@@ -77,6 +80,7 @@ type trafficMembership struct {
 	}
 	Device  [16]uint8
 	Leaving [32]uint16
+	_       [4]byte
 }
 
 type trafficMulticastState struct {
@@ -150,15 +154,15 @@ type trafficSessionEntry struct {
 		_   structs.HostLayout
 		Val uint32
 	}
-	Tick    uint32
-	Word    uint64
-	Owner   uint64
-	Nonce   uint64
-	Request uint64
-	KeyHash uint64
-	Digest  uint32
-	Op      uint8
-	Unused  [11]uint8
+	Tick       uint32
+	Word       uint64
+	Owner      uint64
+	Nonce      uint64
+	Request    uint64
+	KeyHash    uint64
+	Digest     uint32
+	OpAndEpoch uint32
+	SettledSeq uint64
 }
 
 type trafficStation struct {
@@ -209,7 +213,7 @@ type trafficWireTypes struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Tag uint64
+		Sent uint64
 	}
 	MessageType uint32
 	Op          uint32
@@ -241,7 +245,10 @@ const (
 	trafficProgCapture        = "capture"
 	trafficProgMake           = "make"
 	trafficVarActive          = "active"
+	trafficVarAnswered        = "answered"
 	trafficVarCaptured        = "captured"
+	trafficVarClockNow        = "clock_now"
+	trafficVarClockStands     = "clock_stands"
 	trafficVarCoordinatorIp   = "coordinator_ip"
 	trafficVarCoordinatorMac  = "coordinator_mac"
 	trafficVarCoordinatorPort = "coordinator_port"
@@ -249,6 +256,7 @@ const (
 	trafficVarDevices         = "devices"
 	trafficVarEgressIfindex   = "egress_ifindex"
 	trafficVarLanes           = "lanes"
+	trafficVarLease           = "lease"
 	trafficVarMaxSessions     = "max_sessions"
 	trafficVarMemberships     = "memberships"
 	trafficVarPlan            = "plan"
@@ -325,7 +333,10 @@ type trafficMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type trafficVariableSpecs struct {
 	Active          *ebpf.VariableSpec `ebpf:"active"`
+	Answered        *ebpf.VariableSpec `ebpf:"answered"`
 	Captured        *ebpf.VariableSpec `ebpf:"captured"`
+	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
@@ -333,6 +344,7 @@ type trafficVariableSpecs struct {
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
 	Lanes           *ebpf.VariableSpec `ebpf:"lanes"`
+	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
 	Plan            *ebpf.VariableSpec `ebpf:"plan"`
@@ -393,7 +405,10 @@ func (m *trafficMaps) Close() error {
 // It can be passed to loadTrafficObjects or ebpf.CollectionSpec.LoadAndAssign.
 type trafficVariables struct {
 	Active          *ebpf.Variable `ebpf:"active"`
+	Answered        *ebpf.Variable `ebpf:"answered"`
 	Captured        *ebpf.Variable `ebpf:"captured"`
+	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
@@ -401,6 +416,7 @@ type trafficVariables struct {
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
 	Lanes           *ebpf.Variable `ebpf:"lanes"`
+	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
 	Plan            *ebpf.Variable `ebpf:"plan"`

@@ -33,6 +33,8 @@ enum message_type {
 	MESSAGE_READ_REPLY,
 	MESSAGE_WRITE,
 	MESSAGE_WRITE_ACK,
+	MESSAGE_PROBE,
+	MESSAGE_PROBE_REPLY,
 };
 
 enum op {
@@ -47,6 +49,7 @@ enum status {
 	STATUS_BUSY,
 	STATUS_EXPIRED,
 	STATUS_REFUSED,
+	STATUS_TOO_FEW,
 };
 
 /* Why a frame was dropped; REASON_NONE means that it was not. */
@@ -69,6 +72,8 @@ enum drop_reason {
 	REASON_UNCLAIMED,
 	REASON_UNKNOWN_VERSION,
 	REASON_GATED,
+	REASON_CLOSED,
+	REASON_LEASE_EXPIRED,
 	REASON_CONTENDED,
 	REASON_INTERNAL,
 	REASON_COUNT,
@@ -96,14 +101,20 @@ enum activity {
 	ACTIVITY_REDRIVEN,	/* multicasts of a gated reply as its own write */
 	ACTIVITY_REPEATED,	/* answers of committed writes given again */
 	ACTIVITY_EXPIRED,	/* writes of sessions that are not in the table */
+	ACTIVITY_ADOPTED,	/* sessions of an earlier epoch that got their slot back */
 	ACTIVITY_REFUSED,	/* request ids used again for another operation */
 	ACTIVITY_WRITE_BUSY,	/* writes not sequenced for lack of room */
+	ACTIVITY_TOO_FEW,	/* writes not sequenced for lack of members */
 	ACTIVITY_COMMITS,	/* writes acknowledged by every member */
+	ACTIVITY_COVERED,	/* commits without an acknowledgement: the rest were removed */
 	ACTIVITY_FORWARDED,	/* reads sent to a first member */
 	ACTIVITY_READ_BUSY,	/* reads that found no serving member */
 	ACTIVITY_RELEASED,	/* read replies let through the gate */
 	ACTIVITY_GATED,		/* read replies that the gate held back */
 	ACTIVITY_HOPS,		/* gated reads sent to another member */
+	ACTIVITY_OVERDUE,	/* reads sent to a member whose silence keeps values from being released */
+	ACTIVITY_PROBED,	/* probes answered */
+	ACTIVITY_PROBE_REPLIES,	/* answers of replicas to probes */
 	ACTIVITY_CLONES,	/* copies of multicasts addressed to members */
 	ACTIVITY_SURPLUS,	/* copies beyond the members a multicast is for, sent as duplicates */
 	ACTIVITY_REDIRECTED,	/* frames for one receiver, by another device than they came in by */
@@ -143,13 +154,13 @@ struct message {
 	__be16 key_len;
 	__be16 value_len;
 	struct address client;
-	__be64 tag;
+	__be64 sent;
 } __attribute__((packed, aligned(8)));
 
 _Static_assert(sizeof(struct address) == 12, "an address has 12 bytes on the wire");
 _Static_assert(sizeof(struct message) == 88, "a message header has 88 bytes on the wire");
 _Static_assert(__builtin_offsetof(struct message, seq) == 24, "seq is at offset 24");
 _Static_assert(__builtin_offsetof(struct message, client) == 68, "client is at offset 68");
-_Static_assert(__builtin_offsetof(struct message, tag) == 80, "tag is at offset 80");
+_Static_assert(__builtin_offsetof(struct message, sent) == 80, "sent is at offset 80");
 
 #endif

@@ -30,7 +30,7 @@ var wireFields = map[string]protocol.Message{
 	"key_hash":      {KeyHash: 0xA5A5A5A5A5A5A5A5},
 	"client": {Client: protocol.Address{IP: [4]byte{0xA5, 0xA5, 0xA5, 0xA5}, Port: 0xA5A5,
 		MAC: [6]byte{0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5}}},
-	"tag": {Tag: 0xA5A5A5A5A5A5A5A5},
+	"sent": {Sent: 0xA5A5A5A5A5A5A5A5},
 }
 
 // TestLayout compares the C header with what the Go codec writes, field by

@@ -29,6 +29,9 @@ type world struct {
 	replicas [protocol.MaxMembers]*protocol.Replica
 	lanes    [4]lane
 	requests uint64
+	members  uint16
+	closed   bool
+	now      uint64
 
 	toCoordinator, toClient [][]byte
 	toReplica               []protocol.Message
@@ -53,7 +56,7 @@ const (
 
 // newWorld puts the state into the data plane.
 func newWorld(t *rapid.T, dp *DataPlane, start *protocol.Coordinator) *world {
-	w := &world{dp: dp, start: start}
+	w := &world{dp: dp, start: start, members: start.Members}
 	for i, known := range start.Known {
 		w.replicas[i] = &protocol.Replica{ID: known.ID, Epoch: start.Epoch, Store: protocol.MemoryStore{}}
 	}
@@ -64,12 +67,27 @@ func newWorld(t *rapid.T, dp *DataPlane, start *protocol.Coordinator) *world {
 			id := protocol.MintSessionID(start.Epoch&0xFFFFFF, 1, slot)
 			start.Sessions[slot] = protocol.SessionEntry{Owner: id, Nonce: uint64(slot), Tick: start.Tick}
 			w.lanes[i].session.ID = id
+			if rapid.IntRange(0, 3).Draw(t, "recovered") == 3 {
+				start.Sessions[slot], w.lanes[i].session.ID = recovered(t, start, slot)
+			}
 		}
 	}
 	if err := dp.Restore(start); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// recovered returns what a new epoch finds in a slot, and a session of an earlier
+// one: that which wrote last, or a later one of which nothing is known.
+func recovered(t *rapid.T, c *protocol.Coordinator, slot int) (e protocol.SessionEntry, s protocol.SessionID) {
+	before := (c.Epoch - 1) & 0xFFFFFF
+	if rapid.Bool().Draw(t, "wrote") {
+		m := writeRequest(0, 0, "a", "v1")
+		e = protocol.SessionEntry{Owner: protocol.MintSessionID(before, 3, slot), Request: 1, Op: m.Op, KeyHash: m.KeyHash,
+			Digest: m.Digest, Settled: protocol.Version{Epoch: before, Seq: 77}, Tick: c.Tick}
+	}
+	return e, protocol.MintSessionID(before, uint16(rapid.IntRange(3, 4).Draw(t, "count")), slot)
 }
 
 // pick draws one of the items, counted from the last: rapid shrinks towards 0,
@@ -148,6 +166,22 @@ func (w *world) HandleReadReply(t *rapid.T)    { w.deliver(t, protocol.ReadReply
 // HandleWrite and HandleRead are the replicas' actions.
 func (w *world) HandleWrite(t *rapid.T) { w.answer(t, protocol.Write) }
 func (w *world) HandleRead(t *rapid.T)  { w.answer(t, protocol.Read) }
+
+// ProbeReplica has a replica asked by the control plane, and TellProbe has the
+// coordinator get the answer. ProbeCoordinator asks the coordinator itself.
+func (w *world) ProbeReplica(t *rapid.T) {
+	i := rapid.IntRange(0, 3).Draw(t, "replica")
+	m := protocol.Message{Type: protocol.Probe, Replica: w.replicas[i].ID, Sent: w.now}
+	answer, _ := w.replicas[i].Handle(m)
+	add(&w.toCoordinator, protocol.NewFrame(&answer, w.start.Known[i].Address, self))
+}
+
+func (w *world) TellProbe(t *rapid.T) { w.deliver(t, protocol.ProbeReply) }
+
+func (w *world) ProbeCoordinator(t *rapid.T) {
+	w.send(0, protocol.Message{Type: protocol.Probe, Request: w.requests, Sent: 5})
+	w.deliver(t, protocol.Probe)
+}
 
 func (w *world) answer(t *rapid.T, kind protocol.MessageType) {
 	m := take(t, &w.toReplica, func(m protocol.Message) bool { return m.Type == kind })
@@ -264,12 +298,78 @@ func (w *world) ChangeServing(t *rapid.T) {
 	if rapid.IntRange(0, 31).Draw(t, "change") != 31 {
 		return
 	}
-	set := rapid.Uint16().Draw(t, "serving") & w.start.Members
-	if err := w.dp.SetServing(set); err != nil {
+	w.control(t, "serving", uint64(rapid.Uint16().Draw(t, "serving")&w.members))
+}
+
+// ChangeMembers takes members out or back in, and changes how many there must be.
+func (w *world) ChangeMembers(t *rapid.T) {
+	if rapid.IntRange(0, 15).Draw(t, "change") != 15 {
+		return
+	}
+	w.members = rapid.Uint16().Draw(t, "members") & w.start.Members
+	w.control(t, "members", uint64(w.members))
+	w.control(t, "minimum", rapid.Uint64Range(0, 4).Draw(t, "minimum"))
+	if w.judge != nil {
+		w.judge.members = w.members
+	}
+}
+
+// ChangeEpoch closes the epoch, or opens one, with all that is in the table.
+func (w *world) ChangeEpoch(t *rapid.T) {
+	if !w.closed && rapid.IntRange(0, 31).Draw(t, "change") != 31 {
+		return
+	}
+	w.closed = !w.closed && rapid.Bool().Draw(t, "close")
+	epoch := uint64(0)
+	if !w.closed {
+		epoch = uint64(w.start.Epoch) + rapid.Uint64Range(0, 1).Draw(t, "later")
+	}
+	w.control(t, "epoch", uint64(uint32(epoch)))
+	for _, r := range w.replicas {
+		r.Epoch = protocol.Epoch(epoch)
+	}
+}
+
+// PassTime moves the clock of the lease.
+func (w *world) PassTime(t *rapid.T) {
+	w.now += rapid.Uint64Range(0, testLease/2).Draw(t, "time")
+	w.control(t, "now", w.now)
+}
+
+// control does one thing that the control plane does, to the bytecode and the model.
+func (w *world) control(t *rapid.T, what string, value uint64) {
+	if err := control(w.dp, w.model, what, value); err != nil {
 		t.Fatal(err)
 	}
-	if w.model != nil {
-		w.model.Serving = set
+	w.script = append(w.script, fmt.Sprint(what, " ", value))
+}
+
+// control changes the data plane and, if there is one, the model.
+func control(dp *DataPlane, model *protocol.Coordinator, what string, value uint64) error {
+	if model == nil {
+		model = &protocol.Coordinator{}
 	}
-	w.script = append(w.script, fmt.Sprint("serving ", set))
+	switch what {
+	case "serving":
+		model.Serving = uint16(value)
+		return dp.SetServing(uint16(value))
+	case "members":
+		model.Members, model.Serving = uint16(value), model.Serving&uint16(value)
+		return dp.publish(func(m *membership) error {
+			m.Members = uint16(value)
+			m.setServing(m.Serving & m.Members)
+			m.setMinMembers(int(m.MinMembers))
+			return nil
+		})
+	case "minimum":
+		model.MinMembers = int(value)
+		return dp.SetMinMembers(int(value))
+	case "epoch":
+		model.Epoch = protocol.Epoch(value)
+		return dp.publish(func(m *membership) error { m.Epoch = uint32(value); return nil })
+	case "now":
+		model.Now = value
+		return dp.objects.ClockNow.Set(value)
+	}
+	return fmt.Errorf("%q is nothing that a control plane does", what)
 }

@@ -36,10 +36,11 @@ type SessionEntry struct {
 	Nonce uint64
 	// Request is the owner's last request id, 0 before its first write.
 	Request uint64
-	// Seq is the version of the slot's last write. Invariant: it never falls,
-	// and it changes only while nothing is pending.
+	// Seq is the version of the slot's last write in this epoch, 0 for none.
+	// Invariant: it never falls, and it changes only while nothing is pending.
 	Seq uint64
-	// Acks is the acknowledging set of that write, or committed (all ones).
+	// Acks is the acknowledging set of that write, or committed (all ones). It may
+	// hold replicas that are members no more.
 	Acks uint16
 	// Op, KeyHash and Digest tell a retry from another request.
 	Op      Op
@@ -47,6 +48,9 @@ type SessionEntry struct {
 	Digest  uint32
 	// Tick is the time of the last use.
 	Tick uint32
+	// Settled is the version of the owner's last request, if that is of an earlier
+	// epoch.
+	Settled Version
 }
 
 // Pending says whether the slot's last write waits for acknowledgements.
@@ -55,7 +59,8 @@ func (e *SessionEntry) Pending() bool { return e.Seq != 0 && e.Acks != committed
 // Coordinator is the state of a shard's coordinator.
 type Coordinator struct {
 	// Self is the address on which clients and replicas reach the coordinator.
-	Self  Address
+	Self Address
+	// Epoch is 0 while none is open: every message is dropped then.
 	Epoch Epoch
 	// NextSeq is the last sequence number given out.
 	NextSeq uint64
@@ -68,6 +73,13 @@ type Coordinator struct {
 	// Members and Serving are sets of indices. Invariant: Serving ⊆ Members.
 	Members uint16
 	Serving uint16
+	// MinMembers is how many members there must be for new writes.
+	MinMembers int
+	// Now is the clock, in nanoseconds, and Lease for how long the silence of a
+	// member is borne before no more values are released; 0 for ever. Answered has
+	// the time at which the newest message that each replica has answered was sent.
+	Now, Lease uint64
+	Answered   [MaxMembers]uint64
 	// Sessions has a power of two of entries.
 	Sessions []SessionEntry
 }
@@ -80,57 +92,11 @@ type Output struct {
 	To      Address
 	// Targets is the set of replicas that a Write goes to.
 	Targets uint16
+	// Pass leaves the frame to the host.
+	Pass bool
 }
 
 func drop(r Reason) Output { return Output{Reason: r} }
-
-// HandleOpenRequest gives a client a session, or answers BUSY when every slot
-// it may choose from is taken. Its answer to a repeated nonce is the same
-// session as long as that has not written yet.
-func (c *Coordinator) HandleOpenRequest(m Message, from Address) Output {
-	if m.Request == 0 || len(m.Key)+len(m.Value) != 0 || !from.valid() {
-		return drop(BadRequest)
-	}
-	m.Type, m.Status, m.Session, m.Epoch, m.Client, m.Tag = OpenResponse, StatusBusy, 0, c.Epoch, Address{}, 0
-	window := min(OpenWindow, len(c.Sessions))
-	slotAt := func(i int) int { return int((m.Request + uint64(i)) & uint64(len(c.Sessions)-1)) }
-	for i := range window {
-		e := &c.Sessions[slotAt(i)]
-		if e.Owner != 0 && e.Nonce == m.Request && e.Request == 0 {
-			m.Status, m.Session = StatusOK, e.Owner
-			return Output{Message: &m, To: from}
-		}
-	}
-	for i := range window {
-		slot := slotAt(i)
-		if id, ok := c.nextSession(slot); ok {
-			e := &c.Sessions[slot]
-			e.Owner, e.Nonce, e.Request, e.Tick = id, m.Request, 0, c.Tick
-			m.Status, m.Session = StatusOK, id
-			break
-		}
-	}
-	return Output{Message: &m, To: from}
-}
-
-// nextSession returns the id that an open may give to the slot, if the slot is
-// free. A slot with a pending write never is: the gate would take its version
-// for committed as soon as a newer write stood in its place.
-func (c *Coordinator) nextSession(slot int) (SessionID, bool) {
-	e := &c.Sessions[slot]
-	epoch := c.Epoch & (1<<24 - 1)
-	switch {
-	case e.Owner == 0:
-		return MintSessionID(epoch, 1, slot), true
-	case e.Pending(), c.Tick-e.Tick < c.SessionTTL:
-		return 0, false
-	case e.Owner.Epoch() != epoch:
-		return MintSessionID(epoch, 1, slot), true
-	case e.Owner.Count() == maxCount:
-		return 0, false
-	}
-	return MintSessionID(epoch, e.Owner.Count()+1, slot), true
-}
 
 // HandleWriteRequest sequences a write and multicasts it, multicasts it again
 // under its old version, or repeats its answer. The entry is filled before
@@ -141,10 +107,18 @@ func (c *Coordinator) HandleWriteRequest(m Message, from Address) Output {
 		return drop(BadRequest)
 	}
 	slot := m.Session.Slot()
-	if slot >= len(c.Sessions) || c.Sessions[slot].Owner != m.Session {
+	switch epoch := c.Epoch & epochMask; {
+	case m.Session == 0:
+		return drop(BadRequest)
+	case m.Session.Epoch() > epoch:
+		return drop(FutureEpoch)
+	case slot >= len(c.Sessions):
 		return c.answerWrite(m, from, StatusExpired, Version{})
 	}
 	e := &c.Sessions[slot]
+	if e.Owner != m.Session && !c.adopt(e, m.Session) {
+		return c.answerWrite(m, from, StatusExpired, Version{})
+	}
 	if m.Request < e.Request {
 		return drop(StaleRequest)
 	}
@@ -153,15 +127,21 @@ func (c *Coordinator) HandleWriteRequest(m Message, from Address) Output {
 		switch {
 		case m.Op != e.Op || m.KeyHash != e.KeyHash || m.Digest != e.Digest:
 			return c.answerWrite(m, from, StatusRefused, Version{})
-		case !e.Pending():
+		case e.Seq == 0:
+			return c.answerWrite(m, from, StatusOK, e.Settled)
+		case c.commitIfCovered(e):
 			return c.answerWrite(m, from, StatusOK, Version{c.Epoch, e.Seq})
-		}
-		if c.Members&^e.Acks == 0 {
-			return drop(Internal)
+		case c.Members == 0:
+			return c.answerWrite(m, from, StatusBusy, Version{})
 		}
 		return c.multicast(m, from, e.Seq, c.Members&^e.Acks)
 	}
-	if e.Pending() || c.Members == 0 || c.NextSeq >= MaxSeq {
+	switch {
+	case e.Pending():
+		return c.answerWrite(m, from, StatusBusy, Version{})
+	case bits.OnesCount16(c.Members) < c.MinMembers:
+		return c.answerWrite(m, from, StatusTooFew, Version{})
+	case c.Members == 0 || c.NextSeq >= MaxSeq:
 		return c.answerWrite(m, from, StatusBusy, Version{})
 	}
 	c.NextSeq++
@@ -169,6 +149,18 @@ func (c *Coordinator) HandleWriteRequest(m Message, from Address) Output {
 	e.Op, e.KeyHash, e.Digest = m.Op, m.KeyHash, m.Digest
 	return c.multicast(m, from, e.Seq, c.Members)
 }
+
+// commitIfCovered says whether the write of an entry is committed, as it is once
+// its acknowledging set covers the members there are now: after one was removed no
+// further acknowledgement may come.
+func (c *Coordinator) commitIfCovered(e *SessionEntry) bool {
+	if c.covers(e.Acks) {
+		e.Acks = committed
+	}
+	return e.Acks == committed
+}
+
+func (c *Coordinator) covers(acks uint16) bool { return c.Members != 0 && c.Members&^acks == 0 }
 
 // HandleWriteAck adds a replica to the acknowledging set of a write. The one
 // acknowledgement that makes the set cover the members commits the write and
@@ -193,12 +185,10 @@ func (c *Coordinator) HandleWriteAck(m Message, from Address) Output {
 	case e.Acks == committed:
 		return drop(LateAck)
 	}
-	acks := e.Acks | 1<<m.Replica.Index()
-	if c.Members&^acks != 0 {
-		e.Acks = acks
+	e.Acks |= 1 << m.Replica.Index()
+	if !c.commitIfCovered(e) {
 		return drop(Acknowledged)
 	}
-	e.Acks = committed
 	if !m.Client.valid() {
 		return drop(Unclaimed)
 	}
@@ -212,7 +202,7 @@ func (c *Coordinator) HandleReadRequest(m Message, from Address) Output {
 		return drop(BadRequest)
 	}
 	if c.Serving == 0 {
-		m.Type, m.Status, m.Epoch, m.Replica, m.Client, m.Tag = ReadResponse, StatusBusy, c.Epoch, 0, Address{}, 0
+		m.Type, m.Status, m.Epoch, m.Replica, m.Client, m.Sent = ReadResponse, StatusBusy, c.Epoch, 0, Address{}, 0
 		m.Key = nil
 		return Output{Message: &m, To: from}
 	}
@@ -246,12 +236,19 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 		switch {
 		case e.Seq < m.Version.Seq:
 			return drop(UnknownVersion)
-		case e.Seq == m.Version.Seq && e.Pending():
+		case e.Seq == m.Version.Seq && !c.commitIfCovered(e):
 			return c.gate(m, e)
 		}
 	}
+	if overdue, expired := c.leaseExpired(); expired {
+		if m.Hops >= MaxHops {
+			return drop(LeaseExpired)
+		}
+		m.Hops++
+		return c.forwardRead(m, overdue)
+	}
 	to := m.Client
-	m.Type, m.Status, m.Epoch, m.Client, m.Tag = ReadResponse, StatusOK, c.Epoch, Address{}, 0
+	m.Type, m.Status, m.Epoch, m.Client, m.Sent = ReadResponse, StatusOK, c.Epoch, Address{}, 0
 	return Output{Message: &m, To: to}
 }
 
@@ -260,9 +257,6 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 func (c *Coordinator) gate(m Message, e *SessionEntry) Output {
 	behind := c.Serving &^ e.Acks
 	if m.Hops >= MaxHops || behind == 0 {
-		if c.Members&^e.Acks == 0 {
-			return drop(Gated)
-		}
 		m.Session, m.Request, m.Digest = m.Writer, e.Request, e.Digest
 		m.Attempt = 0
 		return c.multicast(m, Address{}, e.Seq, c.Members&^e.Acks)
@@ -271,6 +265,8 @@ func (c *Coordinator) gate(m Message, e *SessionEntry) Output {
 	return c.forwardRead(m, nextBit(behind, m.Replica.Index()))
 }
 
+// checkReplica admits a message of a replica that is known and in this epoch, and
+// takes note of when that was.
 func (c *Coordinator) checkReplica(m *Message, from Address) Reason {
 	known := c.Known[m.Replica.Index()]
 	switch {
@@ -281,11 +277,14 @@ func (c *Coordinator) checkReplica(m *Message, from Address) Reason {
 	case known.ID == 0 || known.ID != m.Replica || known.Address.IP != from.IP || known.Address.Port != from.Port:
 		return UnknownReplica
 	}
+	if answered := &c.Answered[m.Replica.Index()]; c.Lease != 0 && m.Sent > *answered && m.Sent <= c.Now {
+		*answered = m.Sent
+	}
 	return NotDropped
 }
 
 func (c *Coordinator) answerWrite(m Message, to Address, s Status, v Version) Output {
-	m.Type, m.Status, m.Epoch, m.Replica, m.Client, m.Tag = WriteResponse, s, c.Epoch, 0, Address{}, 0
+	m.Type, m.Status, m.Epoch, m.Replica, m.Client, m.Sent = WriteResponse, s, c.Epoch, 0, Address{}, 0
 	m.Version, m.Writer = v, m.Session
 	if s != StatusOK {
 		m.Writer = 0
@@ -296,14 +295,14 @@ func (c *Coordinator) answerWrite(m Message, to Address, s Status, v Version) Ou
 
 // multicast makes m the Write of a version.
 func (c *Coordinator) multicast(m Message, client Address, seq uint64, targets uint16) Output {
-	m.Type, m.Status, m.Hops, m.Epoch, m.Replica, m.Tag = Write, StatusNone, 0, c.Epoch, 0, 0
+	m.Type, m.Status, m.Hops, m.Epoch, m.Replica, m.Sent = Write, StatusNone, 0, c.Epoch, 0, c.stamp()
 	m.Version, m.Writer, m.Client = Version{c.Epoch, seq}, m.Session, client
 	return Output{Message: &m, Targets: targets}
 }
 
 func (c *Coordinator) forwardRead(m Message, index int) Output {
 	target := c.Known[index]
-	m.Type, m.Op, m.Status, m.Epoch, m.Replica, m.Tag = Read, OpNone, StatusNone, c.Epoch, target.ID, 0
+	m.Type, m.Op, m.Status, m.Epoch, m.Replica, m.Sent = Read, OpNone, StatusNone, c.Epoch, target.ID, c.stamp()
 	m.Version, m.Writer, m.Digest, m.Value = Version{}, 0, 0, nil
 	return Output{Message: &m, To: target.Address}
 }

@@ -44,15 +44,18 @@ const (
 	Unclaimed
 	// UnknownVersion: a read reply with a version newer than its slot's last.
 	UnknownVersion
-	// Gated: a read reply whose write no member is left to be re-driven to; the
-	// reader retries. With a fixed membership it takes a write that was settled
-	// meanwhile, on another processor.
+	// Gated: a read reply whose write was settled on another processor before it
+	// could be re-driven; the reader retries. The model never gives it.
 	Gated
+	// Closed: no epoch is open, so nothing is handled.
+	Closed
+	// LeaseExpired: a read reply while some member has not been heard for so long
+	// that this coordinator may have been replaced; the reader retries.
+	LeaseExpired
 	// Contended: other processors kept changing the entry; the sender retries.
-	// The model, which runs one frame at a time, never gives it.
+	// The model never gives it.
 	Contended
-	// Internal: a kernel helper failed, or the tables say what they never should
-	// while membership is fixed.
+	// Internal: a kernel helper failed.
 	Internal
 
 	reasonCount
@@ -60,7 +63,7 @@ const (
 
 var reasonNames = [reasonCount]string{"none", "bad_length", "bad_version", "bad_type", "bad_request", "stale_epoch",
 	"future_epoch", "unknown_replica", "bad_reply", "not_serving", "bad_session", "stale_request", "stale_ack",
-	"late_ack", "acknowledged", "unclaimed", "unknown_version", "gated", "contended", "internal"}
+	"late_ack", "acknowledged", "unclaimed", "unknown_version", "gated", "closed", "lease_expired", "contended", "internal"}
 
 func (r Reason) String() string { return nameOf(reasonNames[:], int(r)) }
 
@@ -78,7 +81,7 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	// Pass: not Dalio's; left to the host, untouched.
+	// Pass: not Dalio's, or the control plane's; left to the host, untouched.
 	Pass Verdict = iota
 	// Drop: consumed, with a Reason.
 	Drop
@@ -122,6 +125,9 @@ func (c *Coordinator) HandleFrame(in []byte) Outcome {
 	} else if err != nil {
 		return Outcome{Verdict: Drop, Reason: BadVersion}
 	}
+	if c.Epoch == 0 {
+		return Outcome{Verdict: Drop, Reason: Closed}
+	}
 	action, handle := c.route(m.Type)
 	if handle == nil {
 		return Outcome{Verdict: Drop, Reason: BadType}
@@ -129,6 +135,8 @@ func (c *Coordinator) HandleFrame(in []byte) Outcome {
 	out := handle(m, f.source())
 	o := Outcome{Verdict: Drop, Reason: out.Reason, Action: action}
 	switch {
+	case out.Pass:
+		o.Verdict, o.Frame = Pass, in
 	case out.Message == nil:
 	case out.Targets != 0 && out.Targets&(out.Targets-1) == 0:
 		o.Verdict, o.Frame = Transmit, c.clones(f, *out.Message, out.Targets)[0]
@@ -154,6 +162,11 @@ func (c *Coordinator) route(t MessageType) (string, func(Message, Address) Outpu
 		return "HandleReadRequest", c.HandleReadRequest
 	case ReadReply:
 		return "HandleReadReply", c.HandleReadReply
+	case Probe:
+		// Probes are no part of the specification, so they are no actions.
+		return "", c.answerProbe
+	case ProbeReply:
+		return "", c.takeProbeReply
 	}
 	return "", nil
 }

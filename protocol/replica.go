@@ -22,11 +22,60 @@ type Store interface {
 	Put(key []byte, r Record)
 }
 
-// Replica is one membership of a replica.
+// SessionRecord is the newest write of a session that a replica knows of. It lets
+// a coordinator that takes over tell a retry from a new request.
+type SessionRecord struct {
+	Session SessionID
+	Request uint64
+	Version Version
+	Op      Op
+	KeyHash uint64
+	Digest  uint32
+}
+
+// Newer says whether the record is of a later request than another of the same
+// slot. Sessions of a slot are ordered by their ids.
+func (r SessionRecord) Newer(than SessionRecord) bool {
+	return r.Session > than.Session || r.Session == than.Session && r.Request > than.Request
+}
+
+// RecordOf returns the session record that a Write makes.
+func RecordOf(m *Message) SessionRecord {
+	return SessionRecord{Session: m.Writer, Request: m.Request, Version: m.Version, Op: m.Op, KeyHash: m.KeyHash, Digest: m.Digest}
+}
+
+// Sessions holds a replica's session records. Record keeps the newest of each
+// slot. As with a Store, the caller sees to concurrency.
+type Sessions interface {
+	Record(SessionRecord)
+}
+
+// SessionTable is Sessions in memory, by slot. It grows with the slots it sees.
+type SessionTable map[int]SessionRecord
+
+// Record keeps the record if it is newer than that of its slot.
+func (t SessionTable) Record(r SessionRecord) {
+	if slot := r.Session.Slot(); r.Newer(t[slot]) {
+		t[slot] = r
+	}
+}
+
+// Replica is a replica, and what it is a member of.
 type Replica struct {
+	// ID is 0 while the replica is no member: it refuses every message then.
 	ID    ReplicaID
 	Epoch Epoch
-	Store Store
+	// Fenced: the epoch is not open yet, and nothing of it is answered.
+	Fenced bool
+	Store  Store
+	// Sessions may be nil where nobody will ever take over.
+	Sessions Sessions
+	// Every version up to Floor is settled: all members hold it, or a newer one of
+	// its key, and its session record. When an epoch opens, all earlier ones are.
+	Floor Version
+	// Tombstones up to Collect may have been deleted, so a write up to it is old,
+	// whatever is held of its key.
+	Collect Version
 }
 
 // Refusal says why a replica ignored a message.
@@ -68,11 +117,13 @@ func Refusals() []Refusal {
 // value may alias the message and the store.
 func (r *Replica) Handle(m Message) (Message, Refusal) {
 	switch {
-	case m.Type != Write && m.Type != Read:
+	case m.Type != Write && m.Type != Read && m.Type != Probe:
 		return Message{}, RefusedType
-	case m.Epoch != r.Epoch:
+	case m.Type == Probe:
+		return r.answerProbe(m), NotRefused
+	case m.Epoch != r.Epoch || r.Fenced:
 		return Message{}, RefusedEpoch
-	case m.Replica != r.ID:
+	case m.Replica != r.ID || r.ID == 0:
 		return Message{}, RefusedReplica
 	case len(m.Key) == 0 || len(m.Key) > MaxKeySize || KeyHash(m.Key) != m.KeyHash:
 		return Message{}, RefusedKey
@@ -85,11 +136,15 @@ func (r *Replica) Handle(m Message) (Message, Refusal) {
 }
 
 // HandleWrite applies a write if it is newer than what the replica holds of the
-// key. It is acknowledged either way: the acknowledgement says that the key's
-// version here is at least the write's.
+// key, and records it for its session. It is acknowledged either way: the
+// acknowledgement says that the key's version here is at least the write's, and
+// that the session's record is here.
 func (r *Replica) HandleWrite(m Message) Message {
-	if r.Store.Get(m.Key).Version.Less(m.Version) {
+	if r.Collect.Less(m.Version) && r.Store.Get(m.Key).Version.Less(m.Version) {
 		r.Store.Put(m.Key, Record{Version: m.Version, Writer: m.Writer, Op: m.Op, Digest: m.Digest, Value: m.Value})
+	}
+	if r.Sessions != nil {
+		r.Sessions.Record(RecordOf(&m))
 	}
 	m.Type, m.Replica, m.Key, m.Value = WriteAck, r.ID, nil, nil
 	return m
@@ -102,6 +157,80 @@ func (r *Replica) HandleRead(m Message) Message {
 	m.Type, m.Replica = ReadReply, r.ID
 	m.Op, m.Version, m.Writer, m.Digest, m.Value = rec.Op, rec.Version, rec.Writer, rec.Digest, rec.Value
 	return m
+}
+
+// answerProbe tells who the replica is, and its epoch.
+func (r *Replica) answerProbe(m Message) Message {
+	m.Type, m.Epoch, m.Replica, m.Key, m.Value = ProbeReply, r.Epoch, r.ID, nil, nil
+	m.Status = StatusOK
+	if r.Fenced || r.ID == 0 {
+		m.Status = StatusBusy
+	}
+	return m
+}
+
+// Assign makes the replica a member under a new id, and says whether it did: it
+// does not in an epoch before its own. What the store holds of an earlier
+// membership must be gone by then, or be marked for Merge.
+func (r *Replica) Assign(id ReplicaID, e Epoch, collect Version) bool {
+	if e < r.Epoch {
+		return false
+	}
+	r.ID, r.Epoch, r.Fenced, r.Floor, r.Collect = id, e, false, Version{Epoch: e}, collect
+	return true
+}
+
+// Fence has the replica refuse all epochs before this one, and this one until it
+// is opened. It says whether the replica is in that epoch now.
+func (r *Replica) Fence(e Epoch) bool {
+	if e > r.Epoch {
+		r.Epoch, r.Fenced = e, true
+	}
+	return e == r.Epoch
+}
+
+// Open has the replica answer messages of the epoch that it is fenced for, when
+// all that the members hold has been made the same.
+func (r *Replica) Open(e Epoch) bool {
+	if e != r.Epoch {
+		return false
+	}
+	if r.Fenced {
+		r.Fenced, r.Floor = false, Version{Epoch: e}
+	}
+	return true
+}
+
+// Settle raises the marks. Those of another epoch say nothing.
+func (r *Replica) Settle(e Epoch, floor, collect Version) bool {
+	if e != r.Epoch || r.Fenced {
+		return false
+	}
+	if r.Floor.Less(floor) {
+		r.Floor = floor
+	}
+	if r.Collect.Less(collect) {
+		r.Collect = collect
+	}
+	return true
+}
+
+// Expel ends the membership under an id, if that is the replica's.
+func (r *Replica) Expel(id ReplicaID) {
+	if r.ID == id {
+		r.ID = 0
+	}
+}
+
+// Merge returns what a joining replica holds of a key, given what its source
+// holds. What it got under its new id may be newer than the source's; what it has
+// from before counts for nothing, though its version may be higher: that may be of
+// a write which was never committed, and which others have superseded.
+func Merge(held Record, sinceJoin bool, source Record) Record {
+	if sinceJoin && source.Version.Less(held.Version) {
+		return held
+	}
+	return source
 }
 
 // MemoryStore is a Store in a map. It copies what it is given.

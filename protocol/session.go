@@ -13,6 +13,8 @@ const (
 	slotBits  = 24
 	countBits = 16
 	maxCount  = 1<<countBits - 1
+	// epochMask takes those bits of an epoch that an id has room for.
+	epochMask = 1<<24 - 1
 )
 
 // MintSessionID puts an id together. Epochs beyond 24 bits are cut.

@@ -41,10 +41,15 @@ const (
 	ReadReply
 	Write
 	WriteAck
+	// Probe and ProbeReply go between anybody and the coordinator, and between the
+	// coordinator and replicas. They tell who is there, in which epoch, and change
+	// nothing else.
+	Probe
+	ProbeReply
 )
 
 var messageTypeNames = [...]string{"none", "OpenRequest", "OpenResponse", "ReadRequest", "ReadResponse",
-	"WriteRequest", "WriteResponse", "Read", "ReadReply", "Write", "WriteAck"}
+	"WriteRequest", "WriteResponse", "Read", "ReadReply", "Write", "WriteAck", "Probe", "ProbeReply"}
 
 func (t MessageType) String() string { return nameOf(messageTypeNames[:], int(t)) }
 
@@ -75,10 +80,12 @@ const (
 	StatusExpired
 	// StatusRefused: the request id was used before with another operation.
 	StatusRefused
+	// StatusTooFew: the shard has fewer members than it must have for new writes.
+	StatusTooFew
 )
 
 func (s Status) String() string {
-	return nameOf([]string{"none", "OK", "BUSY", "EXPIRED", "REFUSED"}, int(s))
+	return nameOf([]string{"none", "OK", "BUSY", "EXPIRED", "REFUSED", "TOO_FEW"}, int(s))
 }
 
 func nameOf(names []string, i int) string {
@@ -138,9 +145,12 @@ type Message struct {
 	Writer  SessionID
 	KeyHash uint64
 	Client  Address
-	Tag     uint64
-	Key     []byte
-	Value   []byte
+	// Sent is when the coordinator sent the message to a replica, which copies it
+	// into its answer: nanoseconds of the coordinator's clock, which nobody else
+	// reads. 0 elsewhere.
+	Sent  uint64
+	Key   []byte
+	Value []byte
 }
 
 // Errors of Unmarshal; the data plane counts the same conditions as drops.
@@ -172,7 +182,7 @@ func (m *Message) Append(b []byte) []byte {
 	b = append(b, m.Client.IP[:]...)
 	b = be.AppendUint16(b, m.Client.Port)
 	b = append(b, m.Client.MAC[:]...)
-	b = be.AppendUint64(b, m.Tag)
+	b = be.AppendUint64(b, m.Sent)
 	b = append(b, m.Key...)
 	return append(b, m.Value...)
 }
@@ -202,7 +212,7 @@ func (m *Message) Unmarshal(b []byte) error {
 		Writer:  SessionID(be.Uint64(b[48:])),
 		KeyHash: be.Uint64(b[56:]),
 		Client:  Address{IP: [4]byte(b[68:72]), Port: be.Uint16(b[72:]), MAC: [6]byte(b[74:80])},
-		Tag:     be.Uint64(b[80:]),
+		Sent:    be.Uint64(b[80:]),
 		Key:     b[HeaderSize : HeaderSize+keyLen : HeaderSize+keyLen],
 		Value:   b[HeaderSize+keyLen:],
 	}

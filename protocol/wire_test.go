@@ -34,7 +34,7 @@ func anyMessage(t *rapid.T) Message {
 		Request: rapid.Uint64().Draw(t, "request"),
 		Writer:  SessionID(rapid.Uint64().Draw(t, "writer")),
 		KeyHash: rapid.Uint64().Draw(t, "key hash"),
-		Tag:     rapid.Uint64().Draw(t, "tag"),
+		Sent:    rapid.Uint64().Draw(t, "sent"),
 		Key:     key,
 		Value:   rapid.SliceOfN(rapid.Byte(), 0, MaxPayloadSize-len(key)).Draw(t, "value"),
 	}
@@ -129,8 +129,9 @@ func goldenFrames() map[string][]byte {
 	session := MintSessionID(1, 3, 7)
 	write := Message{Type: WriteRequest, Op: OpPut, Session: session, Request: 42,
 		KeyHash: KeyHash(key), Digest: Digest(key, value), Key: key, Value: value}
-	c := Coordinator{Self: coordinator, Epoch: 1, NextSeq: 99, Members: 1, Serving: 1, Sessions: make([]SessionEntry, 8)}
+	c := Coordinator{Self: coordinator, Epoch: 1, NextSeq: 99, Now: 7_000_000_000, Lease: 200_000_000, Members: 1, Serving: 1, Sessions: make([]SessionEntry, 8)}
 	c.Known[0] = Member{ID: 16, Address: replica}
+	c.Answered[0] = c.Now
 	c.Sessions[7] = SessionEntry{Owner: MintSessionID(1, 2, 7)}
 	r := Replica{ID: 16, Epoch: 1, Store: MemoryStore{}}
 
@@ -159,6 +160,10 @@ func goldenFrames() map[string][]byte {
 	turn("write_request", "write", "write_ack", "write_response", NewFrame(&write, client, coordinator))
 	turn("read_request", "read", "read_reply", "read_response", NewFrame(&Message{Type: ReadRequest, Session: session,
 		Request: 43, KeyHash: KeyHash(key), Key: key}, client, coordinator))
+	probe := Message{Type: Probe, Request: 5, Sent: 7_000_000_000}
+	frames["probe"] = NewFrame(&probe, coordinator, replica)
+	reply, _ := r.Handle(probe)
+	frames["probe_reply"] = NewFrame(&reply, replica, coordinator)
 	return frames
 }
 

@@ -135,7 +135,7 @@ func (p *parrot) send(t *testing.T, payload []byte, from protocol.Address) {
 func (p *parrot) actual(t *testing.T, payload []byte, from protocol.Address) []string {
 	t.Helper()
 	p.send(t, payload, from)
-	probe := protocol.Message{Type: protocol.WriteRequest, Op: protocol.OpPut, Session: 1, Request: 1, Key: []byte("probe")}
+	probe := protocol.Message{Type: protocol.WriteRequest, Op: protocol.OpPut, Session: protocol.MintSessionID(p.model.Epoch, 0, 1), Request: 1, Key: []byte("probe")}
 	p.send(t, probe.Append(nil), p.probe)
 	buffer := make([]byte, 2048)
 	n, _, err := unix.Recvfrom(p.sockets[p.probe], buffer, 0)
@@ -262,6 +262,7 @@ func (p *parrot) compareReasons(t *testing.T) {
 			t.Errorf("%v: the C coordinator counted %s, the model %d", reason, field, p.reasons[reason])
 		}
 		impossible := reason == protocol.Gated || reason == protocol.Contended || reason == protocol.Internal ||
+			reason == protocol.Closed || reason == protocol.LeaseExpired ||
 			p.model.Serving == 0 && (reason == protocol.BadSession || reason == protocol.UnknownVersion) ||
 			p.model.Serving == p.model.Members && reason == protocol.NotServing
 		if !impossible && p.reasons[reason] == 0 {

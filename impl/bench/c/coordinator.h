@@ -20,6 +20,16 @@
 #define MAX_MESSAGE 1472
 /* Messages that one batch may make, and what sendmmsg takes at most at once. */
 #define MAX_OUT 1024
+
+#define SLOT_BITS 24
+#define COUNT_BITS 16
+#define MAX_COUNT ((1ULL << COUNT_BITS) - 1)
+#define EPOCH_MASK 0xFFFFFFULL
+#define ACKS_COMMITTED 0xFFFFULL
+#define ACKS(word) ((word) & 0xFFFF)
+#define SEQ(word) ((word) >> 16)
+#define WORD(seq, acks) ((seq) << 16 | (acks))
+
 struct member {
 	uint32_t id;
 	struct sockaddr_in address;

@@ -4,15 +4,6 @@
 
 #include "outbox.h"
 
-#define SLOT_BITS 24
-#define COUNT_BITS 16
-#define MAX_COUNT ((1ULL << COUNT_BITS) - 1)
-#define EPOCH_MASK 0xFFFFFFULL
-#define ACKS_COMMITTED 0xFFFFULL
-#define ACKS(word) ((word) & 0xFFFF)
-#define SEQ(word) ((word) >> 16)
-#define WORD(seq, acks) ((seq) << 16 | (acks))
-
 /* One message in hand. */
 struct packet {
 	struct coordinator *c;
@@ -54,7 +45,7 @@ static inline void respond(struct packet *p, enum message_type type, enum status
 	m->status = status;
 	m->epoch = htobe32(p->c->epoch);
 	m->client = (struct address){ 0 };
-	m->tag = 0;
+	m->sent = 0;
 }
 
 static inline enum drop_reason answer_write(struct packet *p, const struct address *to,
@@ -87,7 +78,7 @@ static inline enum drop_reason forward_read(struct packet *p, uint32_t index)
 	m->seq = 0;
 	m->writer = 0;
 	m->value_len = 0;
-	m->tag = 0;
+	m->sent = 0;
 	push_member(p->out, index, &to->address, m, sizeof(*m) + p->key_len);
 	return REASON_NONE;
 }
@@ -107,7 +98,7 @@ static enum drop_reason multicast(struct packet *p, const struct address *client
 	m->seq = htobe64(seq);
 	m->writer = m->session;
 	m->client = *client;
-	m->tag = 0;
+	m->sent = 0;
 	for (; targets; targets &= targets - 1) {
 		uint32_t index = __builtin_ctz(targets);
 		const struct member *to = &p->c->known[index];
@@ -190,6 +181,17 @@ static inline int is_bad_request(const struct packet *p, const struct address *f
 	return !p->message->request || !p->key_len || p->key_len > MAX_KEY_SIZE || !is_valid(from);
 }
 
+/* Gives the slot to a session of an earlier epoch of which nothing is known. */
+static int adopt(struct coordinator *c, struct session_entry *e, uint64_t session)
+{
+	if (session >> (SLOT_BITS + COUNT_BITS) >= (c->epoch & EPOCH_MASK) || session < e->owner || is_pending(e->word))
+		return 0;
+	e->owner = session;
+	e->nonce = 0;
+	e->request = 0;
+	return 1;
+}
+
 static enum drop_reason handle_write_request(struct packet *p)
 {
 	struct coordinator *c = p->c;
@@ -197,12 +199,17 @@ static enum drop_reason handle_write_request(struct packet *p)
 	struct address from = sender(p);
 	struct session_entry *e = slot_of(c, be64toh(m->session));
 	uint64_t request = be64toh(m->request), key_hash = be64toh(m->key_hash);
+	uint64_t session = be64toh(m->session);
 	uint32_t digest = be32toh(m->digest);
 
 	if (is_bad_request(p, &from) || (m->op != OP_PUT && m->op != OP_DELETE) ||
 	    (m->op == OP_DELETE && p->value_len))
 		return REASON_BAD_REQUEST;
-	if (!e || e->owner != be64toh(m->session))
+	if (!session)
+		return REASON_BAD_REQUEST;
+	if (session >> (SLOT_BITS + COUNT_BITS) > (c->epoch & EPOCH_MASK))
+		return REASON_FUTURE_EPOCH;
+	if (!e || (e->owner != session && !adopt(c, e, session)))
 		return answer_write(p, &from, STATUS_EXPIRED, 0);
 	if (request < e->request)
 		return REASON_STALE_REQUEST;
@@ -343,6 +350,19 @@ static enum drop_reason handle_read_reply(struct packet *p)
 	return transmit(p, client.ip, client.port, p->key_len + p->value_len);
 }
 
+static enum drop_reason answer_probe(struct packet *p)
+{
+	struct address from = sender(p);
+	uint64_t sent = p->message->sent;
+
+	if (p->key_len || p->value_len || !is_valid(&from))
+		return REASON_BAD_REQUEST;
+	respond(p, MESSAGE_PROBE_REPLY, STATUS_OK);
+	p->message->replica = 0;
+	p->message->sent = sent;
+	return transmit(p, from.ip, from.port, 0);
+}
+
 enum drop_reason handle(struct coordinator *c, struct message *m, size_t length,
 			const struct sockaddr_in *from, struct outbox *out)
 {
@@ -367,6 +387,10 @@ enum drop_reason handle(struct coordinator *c, struct message *m, size_t length,
 		return handle_write_request(&p);
 	case MESSAGE_OPEN_REQUEST:
 		return handle_open_request(&p);
+	case MESSAGE_PROBE:
+		return answer_probe(&p);
+	case MESSAGE_PROBE_REPLY:
+		return check_replica(&p);
 	}
 	return REASON_BAD_TYPE;
 }
