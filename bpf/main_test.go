@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if arguments := os.Getenv(holdPins); arguments != "" {
+		if err := holdPinned(arguments); err != nil {
+			fmt.Fprintln(os.Stderr, "hold a pinned data plane:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	for name, value := range map[string]string{"rapid.checks": "1000", "rapid.steps": "300"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			if err := f.Value.Set(value); err != nil {
