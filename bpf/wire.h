@@ -18,7 +18,7 @@
 /* One bit of an acknowledging set, and one index, for each replica. */
 #define MAX_MEMBERS 16
 #define MAX_SEQ ((1ULL << 48) - 1)
-#define MAX_HOPS 8
+#define MAX_HOPS 64
 #define OPEN_WINDOW 8
 #define MAX_DEVICES 32
 

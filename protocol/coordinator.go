@@ -13,7 +13,7 @@ const (
 	MaxSeq = 1<<48 - 1
 	// MaxHops is how often a read is forwarded again because of the gate
 	// before its gated reply is used to re-drive the write it waits for.
-	MaxHops = 8
+	MaxHops = 64
 	// OpenWindow is how many slots an OpenRequest may choose from.
 	OpenWindow = 8
 

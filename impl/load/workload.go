@@ -14,6 +14,8 @@ import (
 
 // Workload says what the clients do.
 type Workload struct {
+	// Prefix begins every key, so that one load's keys are not another's.
+	Prefix string
 	// Keys is how many keys are read and written, drawn by Zipf's law with
 	// exponent Skew.
 	Keys int
@@ -67,7 +69,7 @@ func newChoices(w Workload, zipf *Zipf, client int) *choices {
 
 func (c *choices) next() operation {
 	if c.random.Float64() < c.w.Deletes {
-		key := fmt.Sprintf("d%d", c.random.IntN(c.w.DeleteKeys))
+		key := fmt.Sprintf("%sd%d", c.w.Prefix, c.random.IntN(c.w.DeleteKeys))
 		switch c.random.IntN(4) {
 		case 0:
 			return operation{f: traces.Delete, key: key}
@@ -76,7 +78,7 @@ func (c *choices) next() operation {
 		}
 		return operation{f: traces.Read, key: key}
 	}
-	key := fmt.Sprintf("k%d", c.zipf.Draw(c.random))
+	key := fmt.Sprintf("%sk%d", c.w.Prefix, c.zipf.Draw(c.random))
 	if c.random.Float64() < c.w.Writes {
 		return operation{traces.Write, key, c.value()}
 	}

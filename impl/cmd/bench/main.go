@@ -2,8 +2,8 @@
 
 // Command bench measures what a coordinator costs: Dalio's XDP program, the same
 // coordination over plain sockets in C, a stateless XDP program that bounds the
-// one, and a bare echo that bounds the other. It writes report.json and prints
-// tables.
+// one, and a bare echo that bounds the other; and then a whole shard whose clients
+// all use one key. It writes report.json and hot-key.json, and prints tables.
 //
 // Exit status: 0 measured, 1 it could not be measured, 2 wrong usage.
 package main
@@ -33,11 +33,14 @@ const (
 
 // config is the command line.
 type config struct {
-	dir      string
-	object   string
-	rounds   int
-	timing   bench.Timing
-	settings bench.Settings
+	dir    string
+	object string
+	// executable is the dalio command, for the hot key.
+	executable string
+	hotKey     bool
+	rounds     int
+	timing     bench.Timing
+	settings   bench.Settings
 }
 
 func parse(args []string) (config, error) {
@@ -45,6 +48,8 @@ func parse(args []string) (config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&c.dir, "dir", "build/bench", "where the results go")
 	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
+	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
+	f.BoolVar(&c.hotKey, "hot-key", true, "measure one hot key through a real shard, too")
 	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
@@ -61,6 +66,13 @@ func parse(args []string) (config, error) {
 	}
 	if c.rounds < 1 {
 		return c, errors.New("at least one round is needed")
+	}
+	if c.executable == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return c, fmt.Errorf("find the dalio command: %w", err)
+		}
+		c.executable = filepath.Join(filepath.Dir(self), "dalio")
 	}
 	return c, nil
 }
@@ -126,6 +138,9 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	fmt.Printf("\n%s has every sample; it took %.0f s\n", path, report.Took)
+	if c.hotKey {
+		return hotKey(ctx, c)
+	}
 	return nil
 }
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hotkey
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"dalio/checker/linear"
+)
+
+var executable string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "dalio-hotkey-test-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		executable = filepath.Join(dir, "dalio")
+		build := exec.Command("go", "build", "-o", executable, "dalio/impl/cmd/dalio")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the dalio command: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// TestTheKeyIsHotAndItsHistoryLinearizable says nothing of speed: other tests may
+// have the machine.
+func TestTheKeyIsHotAndItsHistoryLinearizable(t *testing.T) {
+	for _, uneven := range []time.Duration{0, time.Millisecond} {
+		s, err := Measure(t.Context(), Options{Dir: t.TempDir(), Executable: executable, Replicas: 3, Clients: 16, Sockets: 2,
+			Lasts: 2 * time.Second, Uneven: uneven, Record: true})
+		if err != nil {
+			t.Fatalf("%v (the tests of this package need root)", err)
+		}
+		t.Logf("%+v", s)
+		if s.Verdict != linear.Linearizable {
+			t.Errorf("the history is %s", s.Verdict)
+		}
+		if s.Reads < 100 || s.Writes < 100 || s.Gated < 0.05 || s.HopsPerGated < 1 {
+			t.Errorf("the gate had nothing to do: %+v", s)
+		}
+	}
+}
