@@ -15,153 +15,13 @@
 (* ids nevertheless, and handlers look at them, so that both may change    *)
 (* later without another protocol.                                         *)
 (*                                                                         *)
-(* Every rule that cures a hazard has a constant of its own (Cures below). *)
-(* State.tla.  All are TRUE in the protocol; the configurations in         *)
-(* must_fail/ turn one off and show what a client then sees.               *)
-(***************************************************************************)
-EXTENDS State
-
------------------------------------------------------------------------------
-(***************************************************************************)
-(*                               The clients                               *)
+(* Every rule that cures a hazard has a constant of its own, in State.tla. *)
+(* All are TRUE in the protocol; the configurations in must_fail/ turn one *)
+(* off and show what a client then sees.                                   *)
 (*                                                                         *)
-(* A client has one call open at a time.  It opens a session when it first *)
-(* writes; reads need none.                                                *)
+(* The clients are in Client.tla.                                          *)
 (***************************************************************************)
-MayInvoke(c, op, k, v) ==
-  /\ calls[c].status \in {"idle", "ok", "failed"}
-  /\ [op |-> op, key |-> k, value |-> v] \in Wanted(c, requests[c] + 1)
-
-Waits(c, op) == calls[c].status = "open" /\ calls[c].op = op
-
-Invoke(c, op, k, v) ==
-  LET now == [calls EXCEPT ![c] =
-                [status |-> "open", op |-> op, key |-> k, value |-> v]]
-  IN  /\ calls' = now
-      /\ requests' = [requests EXCEPT ![c] = @ + 1]
-      /\ possible' = IF Exact
-           THEN [possible EXCEPT ![k] = Judge!Invoked(@, k, now)]
-           ELSE possible
-
-Answer(c, v) ==
-  LET k == calls[c].key
-  IN  /\ calls' = [calls EXCEPT ![c].status = "ok", ![c].value = v]
-      /\ possible' = IF Exact
-           THEN [possible EXCEPT ![k] = Judge!Answered(@, c, v)]
-           ELSE possible
-
-DidNotHappen(c) ==
-  LET k == calls[c].key
-  IN  /\ calls' = [calls EXCEPT ![c].status = "failed"]
-      /\ possible' = IF Exact
-           THEN [possible EXCEPT ![k] = Judge!Failed(@, c)]
-           ELSE possible
-
-OutcomeUnknown(c) ==
-  calls' = [calls EXCEPT ![c].status = "unknown"] /\ UNCHANGED possible
-
-(***************************************************************************)
-(* Client c asks for the value of k.                                       *)
-(***************************************************************************)
-InvokeRead(c, k) ==
-  /\ MayInvoke(c, "read", k, None)
-  /\ Invoke(c, "read", k, None)
-  /\ Send({ReadRequest(c, requests[c] + 1, k)})
-  /\ floors' = [floors EXCEPT ![c] = Newest(k)]
-  /\ UNCHANGED <<coordinator, store, sessions, history>>
-
-(***************************************************************************)
-(* Client c writes v to k, or deletes k where v is Absent.  Without a      *)
-(* session it asks for one, under a nonce of its own, and sends the write  *)
-(* only when it has got it.                                                *)
-(***************************************************************************)
-InvokeWrite(c, k, v) ==
-  /\ MayInvoke(c, "write", k, v)
-  /\ Invoke(c, "write", k, v)
-  /\ Send({IF sessions[c] = None
-             THEN OpenRequest(c, requests[c] + 1)
-             ELSE WriteRequest(c, sessions[c], requests[c] + 1, k, v)})
-  /\ UNCHANGED <<coordinator, store, sessions, floors, history>>
-
-(***************************************************************************)
-(* Client c has waited long enough and sends its request again, unchanged. *)
-(* Where the request is still in the network this changes nothing.  Where  *)
-(* messages are received once only, the client's patience outlasts what is *)
-(* sent once on behalf of its call; other models have the hasty retries.   *)
-(***************************************************************************)
-Retry(c) ==
-  /\ Retries /\ calls[c].status = "open"
-  /\ \A m \in messages : m.client = c => ~Once(m)
-  /\ LET call == calls[c]
-     IN  Send({IF call.op = "read" THEN ReadRequest(c, requests[c], call.key)
-               ELSE IF sessions[c] = None THEN OpenRequest(c, requests[c])
-               ELSE WriteRequest(c, sessions[c], requests[c], call.key,
-                                 call.value)})
-  /\ UNCHANGED <<coordinator, store, clients, history>>
-
-(***************************************************************************)
-(* Client c gives up.  A read, or a write still waiting for a session, did *)
-(* not happen.  A write that was sent may have happened, and may still     *)
-(* happen; neither the client nor its session is used again.               *)
-(***************************************************************************)
-Abandon(c) ==
-  /\ c \in Quitters /\ calls[c].status = "open"
-  /\ IF calls[c].op = "read" \/ sessions[c] = None THEN DidNotHappen(c)
-                                                   ELSE OutcomeUnknown(c)
-  /\ floors' = [floors EXCEPT ![c] = Zero]
-  /\ UNCHANGED <<network, coordinator, store, sessions, requests, history>>
-
-(***************************************************************************)
-(* The client gets its session and sends the write it opened it for.  BUSY *)
-(* is certain here: the write was never sent, and never will be.  (Here    *)
-(* and below, a client that waits on and retries when it is told BUSY does *)
-(* as if the message had not arrived.)                                     *)
-(***************************************************************************)
-HandleOpenResponse(c, m) ==
-  /\ m.client = c
-  /\ LET call == calls[c]
-         mine == /\ Waits(c, "write") /\ sessions[c] = None
-                 /\ m.nonce = <<c, requests[c]>>
-     IN  IF mine /\ m.status = "OK"
-           THEN /\ sessions' = [sessions EXCEPT ![c] = m.session]
-                /\ Handle(m, {WriteRequest(c, m.session, requests[c],
-                                           call.key, call.value)})
-                /\ UNCHANGED <<calls, possible>>
-           ELSE /\ IF mine THEN DidNotHappen(c) /\ Handle(m, {})
-                           ELSE Drop(m) /\ UNCHANGED <<calls, possible>>
-                /\ UNCHANGED sessions
-  /\ UNCHANGED <<coordinator, store, requests, floors, history>>
-
-(***************************************************************************)
-(* The client learns what became of its write.  Only OK tells for certain: *)
-(* BUSY, EXPIRED and REFUSED are said to one copy of the request, and      *)
-(* another copy may have been sequenced before, or be sequenced later.     *)
-(***************************************************************************)
-HandleWriteResponse(c, m) ==
-  /\ m.client = c
-  /\ IF /\ Waits(c, "write") /\ m.session = sessions[c]
-        /\ m.request = requests[c]
-       THEN /\ IF m.status = "OK" THEN Answer(c, calls[c].value)
-               ELSE IF \/ m.status = "BUSY" /\ ~BusyIsUnknown
-                       \/ m.status = "EXPIRED" /\ ~ExpiredIsUnknown
-                 THEN DidNotHappen(c)
-                 ELSE OutcomeUnknown(c)
-            /\ Handle(m, {})
-       ELSE Drop(m) /\ UNCHANGED <<calls, possible>>
-  /\ UNCHANGED <<coordinator, store, sessions, requests, floors, history>>
-
-(***************************************************************************)
-(* The client gets the value it asked for.  A read that is refused did     *)
-(* nothing, so it is safe to say that it did not happen.                   *)
-(***************************************************************************)
-HandleReadResponse(c, m) ==
-  /\ m.client = c
-  /\ IF Waits(c, "read") /\ m.request = requests[c]
-       THEN /\ IF m.status = "OK" THEN Answer(c, m.value) ELSE DidNotHappen(c)
-            /\ floors' = [floors EXCEPT ![c] = Zero]
-            /\ Handle(m, {})
-       ELSE Drop(m) /\ UNCHANGED <<calls, possible, floors>>
-  /\ UNCHANGED <<coordinator, store, sessions, requests, history>>
+EXTENDS Client
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -198,7 +58,7 @@ HandleOpenRequest(m) ==
          \/ /\ again = {} /\ \A s \in Slots : entries[s].owner # None
             /\ Forward(m, {OpenResponse(m, "BUSY", None)})
             /\ UNCHANGED <<entries, minted>>
-      /\ UNCHANGED <<nextSeq, unpublished, store, clients, history>>
+      /\ UNCHANGED <<nextSeq, unpublished, replicas, clients, history>>
 
 (***************************************************************************)
 (* A client wants to write.  A request that its session has made before    *)
@@ -216,44 +76,72 @@ Repeat(m, e) ==
                        <<Epoch, e.seq>>, m.key, m.value))
   /\ UNCHANGED <<coordinator, history>>
 
+\* Entry e with m as its last write, which gets the next version.
+Record(m, e) == [e EXCEPT !.request = m.request, !.key = m.key,
+                          !.value = m.value, !.seq = nextSeq + 1, !.acks = {}]
+
+GiveVersion(m) ==
+  /\ nextSeq < LastSeq
+  /\ nextSeq' = nextSeq + 1
+  /\ sequenced' = sequenced \cup
+       {[version |-> <<Epoch, nextSeq + 1>>, session |-> m.session,
+         request |-> m.request, key |-> m.key, value |-> m.value]}
+  /\ UNCHANGED <<minted, committed>>
+
+WritesOf(m) == Writes(Replicas, m.client, m.session, m.request,
+                      <<Epoch, nextSeq + 1>>, m.key, m.value)
+
 Sequence(m, e) ==
-  LET version == <<Epoch, nextSeq + 1>>
-      entry   == [e EXCEPT !.request = m.request, !.key = m.key,
-                           !.value = m.value, !.seq = nextSeq + 1,
-                           !.acks = {}, !.done = FALSE]
-  IN  /\ nextSeq' = nextSeq + 1
+  LET entry == [Record(m, e) EXCEPT !.done = FALSE]
+  IN  /\ GiveVersion(m)
       /\ IF MarkFirst
            THEN /\ entries' = [entries EXCEPT ![Slot(m.session)] = entry]
                 /\ UNCHANGED unpublished
            ELSE /\ unpublished' = [unpublished EXCEPT
                                      ![Slot(m.session)] = @ \cup {entry}]
                 /\ UNCHANGED entries
-      /\ Handle(m, Writes(Replicas, m.client, m.session, m.request,
-                          version, m.key, m.value))
-      /\ sequenced' = sequenced \cup
-           {[version |-> version, session |-> m.session,
-             request |-> m.request, key |-> m.key, value |-> m.value]}
-      /\ UNCHANGED <<minted, committed>>
+      /\ Handle(m, WritesOf(m))
+
+\* Only where EnterAll is broken: the write goes out without an entry.
+SequenceOnly(m) ==
+  GiveVersion(m) /\ Handle(m, WritesOf(m)) /\ UNCHANGED <<entries, unpublished>>
+
+\* Only where OneEntry is broken: the session's half of the entry is filled, and
+\* the other half finds no room.  The write is not multicast, until it is repeated.
+RecordOnly(m, e) ==
+  /\ GiveVersion(m)
+  /\ entries' = [entries EXCEPT ![Slot(m.session)] = Record(m, e)]
+  /\ Handle(m, {WriteResponse(m, "BUSY")})
+  /\ UNCHANGED unpublished
+
+OnlyRecorded(e) == ~OneEntry /\ e.done /\ e.acks = {}
+
+\* The entry for m.  Where OwnEntry is broken, whoever writes takes the slot over.
+EntryFor(m) ==
+  LET e == entries[Slot(m.session)]
+  IN  IF OwnEntry \/ e.owner = m.session THEN e
+      ELSE [NoEntry EXCEPT !.owner = m.session]
 
 HandleWriteRequest(m) ==
-  LET e     == entries[Slot(m.session)]
+  LET e     == EntryFor(m)
       known == e.owner = m.session
       again == Dedup /\ m.request = e.request
       old   == m.request < e.request /\ IgnoreOld
   IN  /\ \/ /\ ~known
-            /\ Refuse(m, "EXPIRED")
+            /\ IF EnterAll THEN Refuse(m, "EXPIRED") ELSE SequenceOnly(m)
          \/ /\ known /\ old
             /\ Drop(m) /\ UNCHANGED <<coordinator, history>>
          \/ /\ known /\ again
             /\ IF m.key # e.key \/ m.value # e.value
                  THEN Refuse(m, "REFUSED")
-               ELSE IF Pending(e) THEN Repeat(m, e)
+               ELSE IF Pending(e) \/ OnlyRecorded(e) THEN Repeat(m, e)
                ELSE Refuse(m, "OK")
          \/ /\ known /\ ~old /\ ~again
-            /\ \/ ~Pending(e) /\ nextSeq < LastSeq /\ Sequence(m, e)
+            /\ \/ ~Pending(e) /\ Sequence(m, e)
+               \/ ~Pending(e) /\ ~OneEntry /\ RecordOnly(m, e)
                \/ /\ Pending(e) \/ nextSeq = LastSeq \/ MayRefuse
                   /\ Refuse(m, "BUSY")
-      /\ UNCHANGED <<store, clients>>
+      /\ UNCHANGED <<replicas, clients>>
 
 (***************************************************************************)
 (* Only where MarkFirst is broken: the entry of a write that was multicast *)
@@ -263,16 +151,20 @@ PublishLate(s) ==
   \E e \in unpublished[s] :
     /\ entries' = [entries EXCEPT ![s] = e]
     /\ unpublished' = [unpublished EXCEPT ![s] = @ \ {e}]
-    /\ UNCHANGED <<network, nextSeq, minted, store, clients, history>>
+    /\ UNCHANGED <<network, nextSeq, minted, replicas, clients, history>>
 
 (***************************************************************************)
-(* Only where NeverAbort is broken: a timer gives up the pending write in  *)
-(* slot s, whose session expires and whose entry is free again.            *)
+(* Only where NeverAbort or KeepUnheld is broken: a timer gives up the     *)
+(* pending write in slot s, or does so if no member holds it.  The session *)
+(* expires, and the entry is free again.                                   *)
 (***************************************************************************)
+Held(e) == \E r \in Replicas : store[r][e.key].version = <<Epoch, e.seq>>
+
 AbortPending(s) ==
-  /\ ~NeverAbort /\ Pending(entries[s])
+  /\ Pending(entries[s])
+  /\ ~NeverAbort \/ (~KeepUnheld /\ ~Held(entries[s]))
   /\ entries' = [entries EXCEPT ![s].owner = None, ![s].done = TRUE]
-  /\ UNCHANGED <<network, nextSeq, minted, unpublished, store, clients,
+  /\ UNCHANGED <<network, nextSeq, minted, unpublished, replicas, clients,
                  history>>
 
 (***************************************************************************)
@@ -291,13 +183,17 @@ HandleWriteAck(m) ==
       settled == {s} \cup
         IF ClearOwnVersion THEN {}
         ELSE {t \in Slots : Pending(entries[t]) /\ entries[t].key = e.key}
+      superseded == \E t \in Slots : /\ entries[t].key = e.key
+                                     /\ entries[t].seq > e.seq
+      answer == IF m.client = None THEN {} ELSE {WriteResponse(m, "OK")}
   IN  /\ m.epoch = Epoch /\ m.replica \in Replicas
       /\ IF ~own \/ ~Pending(e)
            THEN /\ Drop(m)
                 /\ UNCHANGED <<entries, committed>>
          ELSE IF ~covers
            THEN /\ entries' = [entries EXCEPT ![s].acks = acks]
-                /\ Handle(m, {})
+                /\ Handle(m, IF superseded /\ ~AnswerCommitted THEN answer
+                             ELSE {})
                 /\ UNCHANGED committed
          ELSE /\ entries' = [t \in Slots |->
                    IF t \in settled
@@ -305,15 +201,22 @@ HandleWriteAck(m) ==
                      ELSE entries[t]]
               /\ committed' = committed \cup
                    {<<Epoch, entries[t].seq>> : t \in settled}
-              /\ Handle(m, IF m.client = None THEN {}
-                           ELSE {WriteResponse(m, "OK")})
-      /\ UNCHANGED <<nextSeq, minted, unpublished, store, clients, sequenced>>
+              /\ Handle(m, answer)
+      /\ UNCHANGED <<nextSeq, minted, unpublished, replicas, clients, sequenced>>
 
-\* A client wants to read.  Any serving member will do.
+(***************************************************************************)
+(* A client wants to read.  Any serving member will do.  Only where        *)
+(* GateReplies is broken is the table looked at now: if no write of the    *)
+(* key is pending, the read is marked, and its reply will pass.            *)
+(***************************************************************************)
+Passed == MaxHops + 1  \* in place of the hops of such a read
+
 HandleReadRequest(m) ==
-  /\ IF Serving = {} THEN Forward(m, {ReadResponse(m, "BUSY", Absent)})
-     ELSE \E r \in Serving : Forward(m, {ReadTo(r, m, 0)})
-  /\ UNCHANGED <<coordinator, store, clients, history>>
+  LET clean == \A s \in Slots : Pending(entries[s]) => entries[s].key # m.key
+      hops  == IF clean /\ ~GateReplies THEN Passed ELSE 0
+  IN  /\ IF Serving = {} THEN Forward(m, {ReadResponse(m, "BUSY", Absent)})
+         ELSE \E r \in Serving : Forward(m, {ReadTo(r, m, hops)})
+      /\ UNCHANGED <<coordinator, replicas, clients, history>>
 
 (***************************************************************************)
 (* The gate.  A replica's reply to a read carries the version of its value *)
@@ -346,7 +249,8 @@ MulticastAgain(m, e) ==
 
 HandleReadReply(m) ==
   /\ m.epoch = Epoch /\ m.replica \in Serving
-  /\ IF m.version = Zero \/ m.version[1] < Epoch \/ ~Gate
+  /\ IF \/ m.version = Zero \/ m.version[1] < Epoch
+        \/ ~Gate \/ m.hops = Passed
        THEN Release(m)
        ELSE LET e     == entries[Slot(m.writer)]
                 asked == Serving \ e.acks
@@ -357,7 +261,7 @@ HandleReadReply(m) ==
                 ELSE IF m.hops = MaxHops \/ RedriveAtOnce
                   THEN MulticastAgain(m, e)
                   ELSE Drop(m)
-  /\ UNCHANGED <<coordinator, store, clients, history>>
+  /\ UNCHANGED <<coordinator, replicas, clients, history>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -366,11 +270,14 @@ HandleReadReply(m) ==
 (* A write arrives at replica r, which applies it if it is newer than what *)
 (* the key holds, and acknowledges it in any case: the acknowledgement     *)
 (* says that r holds this version or a newer one.  A delete leaves a       *)
-(* tombstone, a version without a value.                                   *)
+(* tombstone, a version without a value, so that an older write arriving   *)
+(* late is seen to be older; where the tombstone has been collected, the   *)
+(* mark up to which that was done says so.                                 *)
 (***************************************************************************)
 HandleWrite(r, m) ==
   LET held  == store[r][m.key].version
-      apply == Newer(m.version, held) \/ ~VersionCompare
+      stale == ~Newer(m.version, collect[r]) /\ StaleBelowMark
+      apply == ~stale /\ (Newer(m.version, held) \/ ~VersionCompare)
       ack   == [type |-> "WriteAck", epoch |-> Epoch, replica |-> r,
                 client |-> m.client, session |-> m.session,
                 request |-> m.request, version |-> m.version]
@@ -384,7 +291,7 @@ HandleWrite(r, m) ==
            ELSE /\ Forward(m, IF AckStale \/ m.version = held THEN {ack}
                               ELSE {})
                 /\ UNCHANGED store
-      /\ UNCHANGED <<coordinator, clients, history>>
+      /\ UNCHANGED <<coordinator, collect, clients, history>>
 
 \* A read arrives at replica r, which tells what it holds.
 HandleRead(r, m) ==
@@ -395,7 +302,25 @@ HandleRead(r, m) ==
                       key |-> m.key, hops |-> m.hops,
                       version |-> held.version, value |-> held.value,
                       writer |-> held.writer]})
-      /\ UNCHANGED <<coordinator, store, clients, history>>
+      /\ UNCHANGED <<coordinator, replicas, clients, history>>
+
+(***************************************************************************)
+(* Replica r raises its mark to the version numbered seq and forgets the   *)
+(* tombstones up to there.  The coordinator says how far it may go: below  *)
+(* every pending write.  Whatever has a version there is committed, and    *)
+(* stays so; telling r is therefore no step of its own.                    *)
+(***************************************************************************)
+Collected(w, mark) ==
+  IF w.value = Absent /\ ~Newer(w.version, mark) THEN NothingStored ELSE w
+
+CollectTombstones(r, seq) ==
+  /\ Collects /\ seq <= nextSeq /\ Newer(<<Epoch, seq>>, collect[r])
+  /\ \A s \in Slots :
+       Pending(entries[s]) /\ CollectSettled => entries[s].seq > seq
+  /\ collect' = [collect EXCEPT ![r] = <<Epoch, seq>>]
+  /\ store' = [store EXCEPT ![r] =
+                 [k \in Keys |-> Collected(@[k], <<Epoch, seq>>)]]
+  /\ UNCHANGED <<network, coordinator, clients, history>>
 
 -----------------------------------------------------------------------------
 \* The network loses a message for good.
@@ -403,7 +328,7 @@ Lose(m) ==
   /\ losses > 0 /\ Once(m)
   /\ losses' = losses - 1
   /\ messages' = messages \ {m}
-  /\ UNCHANGED <<coordinator, store, clients, history>>
+  /\ UNCHANGED <<coordinator, replicas, clients, history>>
 
 Init ==
   /\ messages = {} /\ losses = Losses
@@ -412,6 +337,7 @@ Init ==
   /\ minted = [s \in Slots |-> 0]
   /\ unpublished = [s \in Slots |-> {}]
   /\ store = [r \in Replicas |-> [k \in Keys |-> NothingStored]]
+  /\ collect = [r \in Replicas |-> Zero]
   /\ sessions = [c \in Clients |-> None]
   /\ requests = [c \in Clients |-> 0]
   /\ calls = [c \in Clients |-> [status |-> "idle", op |-> "none",
@@ -440,6 +366,7 @@ CoordinatorStep ==
 ReplicaStep(r) ==
   \/ \E m \in Received("Write") : HandleWrite(r, m)
   \/ \E m \in Received("Read") : HandleRead(r, m)
+  \/ \E seq \in 1..LastSeq : CollectTombstones(r, seq)
 
 Next ==
   \/ \E c \in Clients : ClientStep(c)
@@ -471,7 +398,8 @@ OneVersion ==  \* a request has one version
 
 CommittedEverywhere ==  \* what is committed is nowhere older
   \A w \in sequenced : w.version \in committed =>
-    \A r \in Replicas : ~Newer(w.version, store[r][w.key].version)
+    \A r \in Replicas : \/ ~Newer(w.version, store[r][w.key].version)
+                       \/ ~Newer(w.version, collect[r])
 
 \* Liveness, where only finitely many messages are lost: every call of a client
 \* that does not give up is answered.

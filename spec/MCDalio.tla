@@ -54,6 +54,13 @@ PutDeleteTwoReads(c, n) ==
     [] c = "a" /\ n = 2 -> {Delete("k")}
     [] OTHER -> {}
 
+\* a puts k and then deletes it, b puts it and then reads it.
+PutDeleteBesidePut(c, n) ==
+  CASE n = 1 -> {Put("k", c)}
+    [] n = 2 /\ c = "a" -> {Delete("k")}
+    [] n = 2 /\ c = "b" -> {Get("k")}
+    [] OTHER -> {}
+
 \* What Once may be.
 Never(m) == FALSE
 Always(m) == TRUE

@@ -20,25 +20,34 @@ CONSTANTS
   MayRefuse,     \* may a write be refused for a passing reason?
   Once(_),       \* is this message received at most once? (see there)
   Losses,        \* how many messages may be lost for good
+  Collects,      \* may replicas collect tombstones?
   Exact          \* does the model judge histories by Linearizable.tla?
 
 \* Cures.  The rule is kept where the constant is TRUE.
 CONSTANTS
   Gate,             \* a value is released only once it is committed
+  GateReplies,      \* which is seen when the reply comes, not when it is asked
   AllMembers,       \* a commit needs every member, not just one
   AckSet,           \* acknowledgements are a set of replicas, not a count
   AckOwnVersion,    \* an acknowledgement counts for its own version only
   ClearOwnVersion,  \* a commit settles its own version, not all of the key
+  AnswerCommitted,  \* a write is answered when it is committed, not before
   MarkFirst,        \* a write is entered as pending before it is multicast
+  OneEntry,         \* a session's last write and a pending write are one entry
+  OwnEntry,         \* no other session writes in a session's entry
+  EnterAll,         \* a write without an entry is refused, not multicast
   VersionCompare,   \* a replica applies a write only if it is newer
   AckStale,         \* a replica acknowledges writes that it does not apply
   Tombstones,       \* a deleted key keeps the version of the delete
+  CollectSettled,   \* it is collected below every pending write only
+  StaleBelowMark,   \* and a write up to where that was done is stale
   Dedup,            \* a request gets one version, however often it comes
   IgnoreOld,        \* a request older than the session's last is ignored
   FreshSessions,    \* a session id is never given out again
   ReclaimIdle,      \* only an entry without a pending write is reclaimed
   KeepWord,         \* a reclaimed entry keeps the word of its last write
   NeverAbort,       \* no timer gives up a pending write
+  KeepUnheld,       \* not even one that no member holds
   BusyIsUnknown,    \* BUSY does not tell that a write did not happen
   ExpiredIsUnknown, \* nor does EXPIRED
   Retries,          \* a client repeats a request that is not answered
@@ -53,6 +62,7 @@ VARIABLES
   minted,      \* coordinator: the sessions that each slot has had
   unpublished, \* coordinator: entries multicast but not entered (~MarkFirst)
   store,       \* replicas: the newest write of each key
+  collect,     \* replicas: the mark up to which tombstones may be gone
   sessions,    \* clients: the session that each one has opened
   requests,    \* clients: the id of the last request
   calls,       \* clients: the last call of each, as in Register.tla
@@ -64,9 +74,10 @@ VARIABLES
 
 network     == <<messages, losses>>
 coordinator == <<nextSeq, entries, minted, unpublished>>
+replicas    == <<store, collect>>
 clients     == <<sessions, requests, calls, floors, possible>>
 history     == <<sequenced, committed>>
-vars        == <<network, coordinator, store, clients, history>>
+vars        == <<network, coordinator, replicas, clients, history>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -232,6 +243,7 @@ TypeOK ==
        /\ store[r][k].version \in Versions
        /\ store[r][k].value \in Contents
        /\ store[r][k].writer \in SessionIds \cup {None}
+  /\ collect \in [Replicas -> Versions]
   /\ sessions \in [Clients -> SessionIds \cup {None}]
   /\ requests \in [Clients -> Nat]
   /\ DOMAIN calls = Clients

@@ -35,3 +35,21 @@ func TestRecordedHistories(t *testing.T) {
 		t.Errorf("histories by verdict: %v; some are missing", verdicts)
 	}
 }
+
+// TestCounterexamples judges what clients see in TLC's counterexamples to the
+// protocol without one of its cures. That none is missing is for the command to
+// check that makes them.
+func TestCounterexamples(t *testing.T) {
+	paths, err := filepath.Glob("../../traces/counterexamples/*.jsonl")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no counterexamples: %v", err)
+	}
+	for _, path := range paths {
+		report, err := CheckFile(context.Background(), path, Options{Timeout: time.Minute})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		} else if report.Verdict != NotLinearizable {
+			t.Errorf("%s is %s, want %s", path, report.Verdict, NotLinearizable)
+		}
+	}
+}

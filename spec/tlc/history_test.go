@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -142,5 +143,32 @@ func TestWhatIsNoCounterexampleIsRefused(t *testing.T) {
 		if history, _, err := writeHistory(states); err == nil {
 			t.Errorf("%s becomes\n%s", name, history)
 		}
+	}
+}
+
+// What clients see of each missing cure is kept as a history; checker/linear
+// judges it.
+func TestCounterexamplesAreKept(t *testing.T) {
+	manifest, err := readManifest(filepath.Join("..", "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, kept []string
+	for _, fail := range manifest.MustFail {
+		if fail.ClientsSee {
+			want = append(want, fail.Name+".jsonl")
+		}
+	}
+	paths, err := filepath.Glob("../../traces/counterexamples/*.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		kept = append(kept, filepath.Base(path))
+	}
+	slices.Sort(want)
+	slices.Sort(kept)
+	if !slices.Equal(kept, want) {
+		t.Errorf("traces/counterexamples has %v, the manifest asks for %v", kept, want)
 	}
 }

@@ -25,7 +25,7 @@ var (
 	statesLine   = regexp.MustCompile(`^([\d,]+) states generated, ([\d,]+) distinct states found, ([\d,]+) states left on queue\.$`)
 	depthLine    = regexp.MustCompile(`^The depth of the complete state graph search is (\d+)\.$`)
 	positionPart = regexp.MustCompile(` line \d+, col \d+ to line \d+, col \d+`)
-	coverageLine = regexp.MustCompile(`^<(\w+) line \d+, col \d+ to line \d+, col \d+ of module Dalio(?: \((\d+) (\d+) (\d+) (\d+)\))?>: \d+:(\d+)$`)
+	coverageLine = regexp.MustCompile(`^<(\w+) line \d+, col \d+ to line \d+, col \d+ of module \w+(?: \((\d+) (\d+) (\d+) (\d+)\))?>: \d+:(\d+)$`)
 	actionCall   = regexp.MustCompile(`\b([A-Z]\w+)\(`)
 )
 
@@ -95,7 +95,7 @@ func number(digits string) int {
 }
 
 // judgeModel reports how a run is not what the manifest says of a model.
-func judgeModel(model Model, notTaken []string, exit int, out output) error {
+func judgeModel(model Model, exit int, out output) error {
 	if exit != 0 || !out.Completed || len(out.Errors) > 0 || out.Left != 0 {
 		return fmt.Errorf("TLC ends with status %d, completed %t, %d states left, errors %q", exit, out.Completed, out.Left, out.Errors)
 	}
@@ -112,7 +112,7 @@ func judgeModel(model Model, notTaken []string, exit int, out output) error {
 		if action == "Init" {
 			continue
 		}
-		if allowed := !slices.Contains(notTaken, action); allowed != (steps > 0) {
+		if allowed := !slices.Contains(model.NotTaken, action); allowed != (steps > 0) {
 			return fmt.Errorf("action %s is taken %d times", action, steps)
 		}
 	}

@@ -33,7 +33,7 @@ var reclaim = Model{Name: "reclaim", Generated: 43313, Distinct: 8632, Depth: 36
 
 func TestPassIsAccepted(t *testing.T) {
 	out := parsed(t, recorded(t, "pass.txt"))
-	if err := judgeModel(reclaim, nil, 0, out); err != nil {
+	if err := judgeModel(reclaim, 0, out); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,7 +61,7 @@ func TestAnythingButThePinnedPassIsRefused(t *testing.T) {
 			if c.old != "" && text == pass {
 				t.Fatalf("the recorded output lacks %q", c.old)
 			}
-			if judgeModel(reclaim, nil, c.exit, parsed(t, text)) == nil {
+			if judgeModel(reclaim, c.exit, parsed(t, text)) == nil {
 				t.Error("it is accepted")
 			}
 		})
@@ -125,17 +125,19 @@ func TestEveryActionMustBeTaken(t *testing.T) {
 	covered := reclaim
 	covered.Coverage = true
 	out := parsed(t, recorded(t, "pass.txt"))
-	if judgeModel(covered, nil, 0, out) == nil {
+	if judgeModel(covered, 0, out) == nil {
 		t.Error("a run without coverage is accepted")
 	}
 	out.Taken = map[string]int{"Init": 1, "InvokeRead": 5, "Lose": 0}
-	if judgeModel(covered, nil, 0, out) == nil {
+	if judgeModel(covered, 0, out) == nil {
 		t.Error("an action that is never taken is accepted")
 	}
-	if err := judgeModel(covered, []string{"Lose"}, 0, out); err != nil {
+	covered.NotTaken = []string{"Lose"}
+	if err := judgeModel(covered, 0, out); err != nil {
 		t.Error(err)
 	}
-	if judgeModel(covered, []string{"Lose", "InvokeRead"}, 0, out) == nil {
+	covered.NotTaken = []string{"Lose", "InvokeRead"}
+	if judgeModel(covered, 0, out) == nil {
 		t.Error("an action that must not be taken, and is, is accepted")
 	}
 }

@@ -146,7 +146,7 @@ func (c *checker) checkModel(ctx context.Context, j job) result {
 	}
 	done, err := c.tlc(ctx, j, j.config, options...)
 	if err == nil {
-		err = judgeModel(*j.model, j.notTaken, done.exit, done.output)
+		err = judgeModel(*j.model, done.exit, done.output)
 	}
 	return result{output: done.output, cpu: done.cpu, err: err}
 }
