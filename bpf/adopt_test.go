@@ -4,12 +4,18 @@ package bpf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"dalio/protocol"
@@ -41,7 +47,6 @@ func TestPinnedDataPlaneOutlivesItsProcess(t *testing.T) {
 	letIn(t, w.outside)
 	dir := mountPins(t)
 	predecessor := hold(t, dir, w.coordinator)
-	options := Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL}
 	model := shard(2)
 	exchange := func(m protocol.Message, from protocol.Address) protocol.Message {
 		t.Helper()
@@ -71,7 +76,7 @@ func TestPinnedDataPlaneOutlivesItsProcess(t *testing.T) {
 	write = exchange(writeRequest(session, 2, "key", "later"), client(0))
 	acknowledge(write, 0)
 
-	successor, err := adoptPins(dir, options)
+	successor, err := Adopt(dir, pinOptions(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,70 +101,183 @@ func TestPinnedDataPlaneOutlivesItsProcess(t *testing.T) {
 	model.Serving, model.Members, model.Known[1] = 0b1, 0b101, protocol.Member{}
 	exchange(writeRequest(session, 3, "key", "last"), client(0)) // Two.
 
-	letGo(t, successor)
+	if err := successor.Release(); err != nil {
+		t.Fatal(err)
+	}
 	exchange(writeRequest(session, 3, "key", "last"), client(0)) // The pins keep it.
-	unpin(t, dir)
-	expectDetached(t, w.coordinator)
+	if successor, err = Adopt(dir, pinOptions(false)); err != nil {
+		t.Fatal(err)
+	}
+	if err := successor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expectUnpinned(t, dir, w.coordinator)
 }
 
-// TestAdoptionRefusesAnotherObject: a successor that was built from other sources
-// would take the tables for something that they are not.
-func TestAdoptionRefusesAnotherObject(t *testing.T) {
+// TestAdoptionOnSeveralDevices: a successor knows by which device each member is
+// reached, and puts right the multicast group that its predecessor died in changing.
+func TestAdoptionOnSeveralDevices(t *testing.T) {
+	enterNetwork(t)
+	first, second := addWire(t, 0, 1500, 1), addWire(t, 1, 1500, 1)
+	dir := mountPins(t)
+	hold(t, dir, first.coordinator, second.coordinator).kill()
+	group, err := ebpf.LoadPinnedMap(filepath.Join(dir, mapPin("group")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	surplus := binary.NativeEndian.AppendUint64(nil, uint64(second.coordinator))
+	if err := errors.Join(group.Delete(uint32(1)), group.Put(uint32(2), surplus), group.Close()); err != nil {
+		t.Fatal(err)
+	}
+	dp, err := Adopt(dir, pinOptions(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{first.coordinator, second.coordinator}; !slices.Equal(dp.devices, want) {
+		t.Errorf("adopted on the devices %v, want %v", dp.devices, want)
+	}
+	if want := [protocol.MaxMembers]int{1: second.coordinator}; dp.paths != want {
+		t.Errorf("adopted with the paths %v, want %v", dp.paths, want)
+	}
+	var entry [8]byte
+	for index, device := range []int{first.coordinator, second.coordinator} {
+		err := dp.objects.Group.Lookup(uint32(index), &entry)
+		if got := binary.NativeEndian.Uint32(entry[:]); err != nil || int(got) != device {
+			t.Errorf("member %d is reached by device %d (%v), want %d", index, got, err, device)
+		}
+	}
+	if err := dp.objects.Group.Lookup(uint32(2), &entry); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("the entry of a member that there is not: %v", err)
+	}
+	if err := dp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expectUnpinned(t, dir, first.coordinator, second.coordinator)
+}
+
+// adoptAs adopts with changed options, and lets go of what that gave.
+func adoptAs(dir string, change func(*Options)) error {
+	o := pinOptions(false)
+	change(&o)
+	dp, err := Adopt(dir, o)
+	if err == nil {
+		err = dp.Release()
+	}
+	return err
+}
+
+// TestAdoptionRefusals: what is pinned stays as it was when it can't be adopted.
+func TestAdoptionRefusals(t *testing.T) {
+	w := newWire(t, 1500)
+	dir := mountPins(t)
+	as := func(*Options) {}
+	expectError(t, "nothing", adoptAs(dir, as), ErrNotPinned)
+	predecessor := hold(t, dir, w.coordinator)
+	expectError(t, "what is held", adoptAs(dir, as), ErrHeld)
+	expectError(t, "to remove what is held", Unpin(dir), ErrHeld)
+	predecessor.kill()
+	expectError(t, "bad options", adoptAs(dir, func(o *Options) { o.MaxSessions = 12 }), ErrOptions)
+	expectError(t, "another object", adoptAs(dir, func(o *Options) { o.Object = withoutGate(t) }), ErrPinsDiffer)
+	expectError(t, "the object for several devices", adoptAs(dir, func(o *Options) { o.SeveralDevices = true }), ErrPinsDiffer)
+	for what, change := range map[string]func(*Options){
+		"max_sessions":     func(o *Options) { o.MaxSessions *= 2 },
+		"session_ttl":      func(o *Options) { o.SessionTTL++ },
+		"lease":            func(o *Options) { o.Lease = time.Second },
+		"coordinator_ip":   func(o *Options) { o.Self.IP[3]++ },
+		"coordinator_port": func(o *Options) { o.Self.Port++ },
+		"coordinator_mac":  func(o *Options) { o.Self.MAC[5]++ },
+	} {
+		err := adoptAs(dir, change)
+		expectError(t, "another "+what, err, ErrPinsDiffer)
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("another %s: %v does not name it", what, err)
+		}
+	}
+	expectError(t, "after all that", adoptAs(dir, as), nil)
+	if err := os.Remove(filepath.Join(dir, mapPin("sessions"))); err != nil {
+		t.Fatal(err)
+	}
+	expectError(t, "a part", adoptAs(dir, as), ErrNotPinned)
+	if err := Unpin(dir); err != nil {
+		t.Fatal(err)
+	}
+	expectUnpinned(t, dir, w.coordinator)
+	expectError(t, "to remove nothing", Unpin(dir), nil)
+}
+
+// TestStaleSuccessor: the link, not what a successor has read, says which program
+// the device runs. One that would act on another is refused.
+func TestStaleSuccessor(t *testing.T) {
 	w := newWire(t, 1500)
 	dir := mountPins(t)
 	hold(t, dir, w.coordinator).kill()
-	options := Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Object: withoutGate(t)}
-	if _, err := adoptPins(dir, options); !errors.Is(err, ebpf.ErrProgIncompatible) {
-		t.Errorf("the programs of another object: got %v, want %v", err, ebpf.ErrProgIncompatible)
+	other := load(t, "")
+	l, err := link.LoadPinnedLink(filepath.Join(dir, linkPin(0)), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	options.Object, options.MaxSessions = "", 2*testSlots
-	if _, err := adoptPins(dir, options); !errors.Is(err, ebpf.ErrMapIncompatible) {
-		t.Errorf("a table of another size: got %v, want %v", err, ebpf.ErrMapIncompatible)
+	if err := errors.Join(l.Update(other.objects.Coordinator), l.Close()); err != nil {
+		t.Fatal(err)
 	}
-	unpin(t, dir)
-	expectDetached(t, w.coordinator)
+	expectError(t, "a device that runs another program", adoptAs(dir, func(*Options) {}), ErrPinsDiffer)
+	if err := Unpin(dir); err != nil {
+		t.Fatal(err)
+	}
+	expectUnpinned(t, dir, w.coordinator)
 }
 
-// TestStaleSuccessorIsRefused has two successors replace the program of one pinned
-// link. The second acts on what it read before the first did.
-func TestStaleSuccessorIsRefused(t *testing.T) {
+// TestAdoptionWithoutItsDevice: a device of another namespace is not taken for the
+// one that the data plane is attached to, though it has the number.
+func TestAdoptionWithoutItsDevice(t *testing.T) {
 	w := newWire(t, 1500)
 	dir := mountPins(t)
 	hold(t, dir, w.coordinator).kill()
-	first, second := load(t, ""), load(t, "")
-	pinned, err := ebpf.LoadPinnedProgram(filepath.Join(dir, "coordinator"), nil)
-	if err != nil {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	defer pinned.Close()
-	l, err := link.LoadPinnedLink(filepath.Join(dir, "link"), nil)
-	if err != nil {
+	as := func(*Options) {}
+	expectError(t, "from another namespace", adoptAs(dir, as), ErrNoDevice)
+	stranger := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "stranger", Index: w.coordinator}, PeerName: "peer"}
+	if err := netlink.LinkAdd(stranger); err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	replace := func(with *DataPlane) error {
-		return l.(interface {
-			UpdateArgs(link.RawLinkUpdateOptions) error
-		}).UpdateArgs(link.RawLinkUpdateOptions{New: with.objects.Coordinator, Old: pinned, Flags: unix.BPF_F_REPLACE})
-	}
-	if err := replace(first); err != nil {
+	expectError(t, "from another namespace that has the number", adoptAs(dir, as), ErrNoDevice)
+	if err := Unpin(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(second); !errors.Is(err, unix.EPERM) {
-		t.Errorf("a successor that was too late: got %v, want %v", err, unix.EPERM)
-	}
-	info, err := l.Info()
-	if err != nil {
+}
+
+// TestPin checks when a data plane can be pinned, and that it then can be let go.
+func TestPin(t *testing.T) {
+	w := newWire(t, 1500)
+	dir := mountPins(t)
+	dp := load(t, "")
+	expectError(t, "not attached", dp.Pin(dir), ErrNotAttached)
+	expectError(t, "to let go what nothing keeps", dp.Release(), ErrNotPinned)
+	if err := dp.Attach(w.coordinator); err != nil {
 		t.Fatal(err)
 	}
-	details, err := first.objects.Coordinator.Info()
-	if err != nil {
+	ordinary := filepath.Join(t.TempDir(), "shard")
+	if err := dp.Pin(ordinary); err == nil {
+		t.Error("pinned in a file system that has no pins")
+	}
+	if _, err := os.Stat(ordinary); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a failed pin leaves its directory: %v", err)
+	}
+	if err := dp.Pin(dir); err != nil {
 		t.Fatal(err)
 	}
-	if id, _ := details.ID(); info.Program != id {
-		t.Errorf("the link runs program %d, want %d of the first successor", info.Program, id)
+	expectError(t, "twice", dp.Pin(dir+"2"), ErrPinned)
+	expectError(t, "to remove what one holds oneself", Unpin(dir), ErrHeld)
+	if err := dp.Detach(); err != nil {
+		t.Fatal(err)
 	}
-	l.Close()
-	unpin(t, dir)
-	expectDetached(t, w.coordinator)
+	expectUnpinned(t, dir, w.coordinator)
+	if err := errors.Join(os.Mkdir(dir, 0o700), dp.Attach(w.coordinator)); err != nil {
+		t.Fatal(err)
+	}
+	expectError(t, "where something is", dp.Pin(dir), ErrPinned)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -100,7 +100,7 @@ func (d *DataPlane) enterDevices(ifindexes []int) error {
 	return nil
 }
 
-// Detach takes the program off its devices, if it is attached.
+// Detach takes the program off its devices, if it is attached, and removes its pins.
 func (d *DataPlane) Detach() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,7 +108,7 @@ func (d *DataPlane) Detach() error {
 }
 
 func (d *DataPlane) detach() error {
-	var problems []error
+	problems := []error{d.unpin()}
 	for _, l := range d.links {
 		problems = append(problems, l.Close())
 	}

@@ -212,6 +212,11 @@ func (d *DataPlane) install(next membership) error {
 	if len(d.links) == 0 {
 		return nil
 	}
+	return waitForPrograms()
+}
+
+// waitForPrograms returns when no program sees the former membership any more.
+func waitForPrograms() error {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		return fmt.Errorf("wait for programs that see the former membership: %w", errno)
 	}

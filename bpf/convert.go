@@ -4,6 +4,7 @@ package bpf
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"net"
@@ -21,7 +22,8 @@ type (
 	sessionEntry  = coordinatorSessionEntry
 	counterSet    = coordinatorCounters
 	multicastMeta = coordinatorMulticast
-	deviceTable   = [maxDevices]coordinatorDevice
+	device        = coordinatorDevice
+	deviceTable   = [maxDevices]device
 )
 
 const (
@@ -93,6 +95,32 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	return nil
 }
 
+// programs returns the programs by their names.
+func (o *coordinatorPrograms) programs() map[string]*ebpf.Program {
+	return map[string]*ebpf.Program{coordinatorProgCoordinator: o.Coordinator, coordinatorProgClone: o.Clone}
+}
+
+func (o *coordinatorPrograms) setProgram(name string, p *ebpf.Program) {
+	if name == coordinatorProgClone {
+		o.Clone = p
+	} else {
+		o.Coordinator = p
+	}
+}
+
+// fill takes maps and variables from those found, and makes the other maps.
+func (o *coordinatorObjects) fill(spec *ebpf.CollectionSpec, found map[string]*ebpf.Map) error {
+	spec = spec.Copy()
+	spec.Programs = nil
+	all, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: found})
+	if err != nil {
+		return err
+	}
+	// What is assigned is not closed.
+	defer all.Close()
+	return errors.Join(all.Assign(&o.coordinatorMaps), all.Assign(&o.coordinatorVariables))
+}
+
 // address is an address as C has it: each field as its bytes are on the wire.
 type address struct {
 	ip   uint32
@@ -124,7 +152,7 @@ func (a address) model() protocol.Address {
 	return out
 }
 
-func (d *coordinatorDevice) set(device *net.Interface) {
+func (d *device) set(device *net.Interface) {
 	d.Ifindex = uint32(device.Index)
 	if len(device.HardwareAddr) == 6 {
 		d.Mac = toAddress(protocol.Address{MAC: [6]byte(device.HardwareAddr)}).mac

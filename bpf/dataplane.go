@@ -33,13 +33,29 @@ type DataPlane struct {
 	links   []link.Link
 	// group has the device of each entry in the multicast group; 0: no entry.
 	group [protocol.MaxMembers]int
+	// pins is nil while the data plane is not pinned.
+	pins *pins
 }
 
 // Load loads the data plane. It returns ErrOptions for options that can't work,
 // and ErrPermission or ErrKernel when the kernel refuses for that cause. The
 // caller must Close it.
 func Load(o Options) (*DataPlane, error) {
-	o = o.withDefaults()
+	spec, err := prepare(&o)
+	if err != nil {
+		return nil, err
+	}
+	d := &DataPlane{options: o}
+	if err := spec.LoadAndAssign(&d.objects, nil); err != nil {
+		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
+	}
+	return d, nil
+}
+
+// prepare fills in the options' defaults and returns the object that is to be
+// loaded with them.
+func prepare(o *Options) (*ebpf.CollectionSpec, error) {
+	*o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -47,14 +63,10 @@ func Load(o Options) (*DataPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := configure(spec, o); err != nil {
+	if err := configure(spec, *o); err != nil {
 		return nil, fmt.Errorf("configure data plane: %w", err)
 	}
-	d := &DataPlane{options: o}
-	if err := spec.LoadAndAssign(&d.objects, nil); err != nil {
-		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
-	}
-	return d, nil
+	return spec, nil
 }
 
 func readObject(path string, several bool) (*ebpf.CollectionSpec, error) {
@@ -82,7 +94,8 @@ func readObject(path string, several bool) (*ebpf.CollectionSpec, error) {
 // Options returns the options in effect, defaults filled in.
 func (d *DataPlane) Options() Options { return d.options }
 
-// Close detaches the program and frees its tables. Nothing stays in the kernel.
+// Close detaches the program and frees its tables, pinned or not. Nothing stays in
+// the kernel.
 func (d *DataPlane) Close() error {
 	return errors.Join(d.Detach(), d.objects.Close())
 }

@@ -28,9 +28,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	if arguments := os.Getenv(holdPins); arguments != "" {
-		if err := holdPinned(arguments); err != nil {
-			fmt.Fprintln(os.Stderr, "hold a pinned data plane:", err)
+	if arguments := os.Getenv(pinOnly); arguments != "" {
+		if err := pinAndWait(arguments); err != nil {
+			fmt.Fprintln(os.Stderr, "pin a data plane:", err)
 			os.Exit(1)
 		}
 		os.Exit(0)
