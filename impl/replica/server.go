@@ -4,6 +4,7 @@ package replica
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -29,12 +30,14 @@ const (
 
 // Options configure a Server; ID and Epoch have no default.
 type Options struct {
-	// ID and Epoch are those under which the coordinator knows the replica.
+	// ID and Epoch are those under which the coordinator knows the replica, if its
+	// membership never changes. If they are 0, a control plane assigns them.
 	ID    protocol.ReplicaID
 	Epoch protocol.Epoch
-	// Store holds the records; a new MemoryStore if nil. Its Get and Put are
-	// called as Stripes says.
-	Store protocol.Store
+	// Store holds the records; a new MemoryStore if nil.
+	Store Store
+	// API is where the control API is served, nil for nowhere. Listen sets it.
+	API net.Listener
 	// Workers is how many goroutines handle messages. They share one socket,
 	// because all of a replica's messages come from one address and port.
 	Workers int
@@ -68,6 +71,8 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	switch {
+	case o.ID == 0 && o.Epoch == 0 && o.API != nil:
+		// To be assigned.
 	case o.ID>>4 == 0:
 		return fmt.Errorf("replica id %d: ids are generation<<4 | index with a generation of at least 1, so 16 is the first", o.ID)
 	case o.Epoch == 0:
@@ -81,13 +86,27 @@ func (o Options) check() error {
 // Server is a running replica.
 type Server struct {
 	options  Options
-	replica  protocol.Replica
+	store    Store
 	syncer   Syncer // nil for a volatile store
+	sessions sessionTable
 	packets  net.PacketConn
 	conn     *datagram.Conn
 	counters *counters
 	granted  int
-	stripes  [Stripes]stripe
+	// instance names this process.
+	instance string
+
+	// membership guards the four fields after it. A worker holds it for reading
+	// from when it looks at a message until the answer is sent.
+	membership sync.RWMutex
+	replica    protocol.Replica
+	shard      string
+	lastID     protocol.ReplicaID
+	// stripes guard the store; membership is taken before them.
+	stripes [Stripes]stripe
+
+	catchUpMu sync.Mutex
+	catchUp   *catchUp
 }
 
 // stripe is the lock of one part of the keys, alone on its cache line.
@@ -107,11 +126,15 @@ func Listen(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the replica's socket: %w", err)
 	}
+	// The control API has the same port.
+	if o.API, err = net.Listen("tcp4", packets.LocalAddr().String()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the replica's control port: %w", err), packets.Close())
+	}
 	s, err := New(packets, o)
 	if err != nil {
-		packets.Close()
+		return nil, errors.Join(err, packets.Close(), o.API.Close())
 	}
-	return s, err
+	return s, nil
 }
 
 // New returns a Server on a socket, which is the server's from then on.
@@ -122,12 +145,21 @@ func New(packets net.PacketConn, o Options) (*Server, error) {
 	}
 	s := &Server{
 		options:  o,
-		replica:  protocol.Replica{ID: o.ID, Epoch: o.Epoch, Store: o.Store},
+		store:    o.Store,
 		packets:  packets,
 		conn:     datagram.NewConn(packets),
 		counters: newCounters(),
+		instance: rand.Text(),
 	}
+	s.replica = protocol.Replica{Store: s.store, Sessions: &s.sessions}
 	s.syncer, _ = o.Store.(Syncer)
+	if o.ID != 0 {
+		if err := s.store.Begin(o.ID); err != nil {
+			return nil, fmt.Errorf("begin a membership: %w", err)
+		}
+		s.replica.Assign(o.ID, o.Epoch, protocol.Version{})
+		s.lastID = o.ID
+	}
 	if udp, ok := packets.(*net.UDPConn); ok {
 		var err error
 		if s.granted, err = datagram.SetReceiveBuffer(udp, o.ReceiveBuffer); err != nil {
@@ -174,14 +206,25 @@ func (s *Server) Serve(ctx context.Context) error {
 	for range s.options.Workers {
 		group.Go(newWorker(s).run)
 	}
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("replica %d: %w", s.options.ID, err)
+	if s.options.API != nil {
+		a := s.serveAPI(s.options.API)
+		group.Go(func() error { return a.until(ctx) })
+	}
+	err := group.Wait()
+	s.awaitCatchUp()
+	if err != nil {
+		return fmt.Errorf("replica %d: %w", s.replica.ID, err)
 	}
 	return nil
 }
 
-// Close releases the socket of a server that was never served, and ends Serve.
-func (s *Server) Close() error { return s.packets.Close() }
+// Close releases the sockets of a server that was never served, and ends Serve.
+func (s *Server) Close() error {
+	if s.options.API == nil {
+		return s.packets.Close()
+	}
+	return errors.Join(s.packets.Close(), s.options.API.Close())
+}
 
 func isShutdown(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)

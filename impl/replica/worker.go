@@ -7,7 +7,14 @@ import (
 	"net/netip"
 
 	"dalio/impl/internal/datagram"
+	"dalio/impl/internal/failpoint"
 	"dalio/protocol"
+)
+
+var (
+	afterApply = failpoint.New("replica.after-apply")
+	beforeSync = failpoint.New("replica.before-sync")
+	afterSync  = failpoint.New("replica.after-sync")
 )
 
 // worker takes batches of messages and answers them. Nothing in it is shared
@@ -36,16 +43,26 @@ func (w *worker) run() error {
 		} else if err != nil {
 			return err
 		}
-		w.counters.batches.Add(1)
-		w.answers.Reset()
-		w.acks.Reset()
-		for i := range w.in.Len() {
-			w.handle(w.in.Payload(i), w.in.Address(i))
-		}
-		if err := w.send(); err != nil {
+		if err := w.answerBatch(); err != nil {
 			return err
 		}
 	}
+}
+
+// answerBatch answers what came, under one membership.
+func (w *worker) answerBatch() error {
+	w.membership.RLock()
+	defer w.membership.RUnlock()
+	w.counters.batches.Add(1)
+	w.answers.Reset()
+	w.acks.Reset()
+	for i := range w.in.Len() {
+		w.handle(w.in.Payload(i), w.in.Address(i))
+	}
+	if err := afterApply.Hit(); err != nil {
+		return err
+	}
+	return w.send()
 }
 
 // handle answers one message, or counts why it has no answer.
@@ -67,6 +84,9 @@ func (w *worker) handle(payload []byte, from netip.AddrPort) {
 	case answer.Type == protocol.WriteAck:
 		w.counters.writes.Add(1)
 		w.acks.Add(&answer, from)
+	case answer.Type == protocol.ProbeReply:
+		w.counters.probes.Add(1)
+		w.answers.Add(&answer, from)
 	default:
 		w.counters.reads.Add(1)
 		w.answers.Add(&answer, from)
@@ -81,7 +101,14 @@ func (w *worker) send() error {
 	if w.acks == w.answers || w.acks.Len() == 0 {
 		return nil
 	}
-	if err := w.syncer.Sync(); err != nil {
+	err := beforeSync.Hit()
+	if err == nil {
+		err = w.syncer.Sync()
+	}
+	if err == nil {
+		err = afterSync.Hit()
+	}
+	if err != nil {
 		return fmt.Errorf("the store failed, so nothing more can be acknowledged: %w", err)
 	}
 	w.transmit(w.acks)

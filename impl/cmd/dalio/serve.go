@@ -135,14 +135,21 @@ func newReplica() *cobra.Command {
 	var listen string
 	var debug bool
 	cmd := &cobra.Command{
-		Use:   "replica --id ID --listen IP:PORT [--epoch N]",
+		Use:   "replica --listen IP:PORT [--id ID [--epoch N]]",
 		Short: "Run one replica of a shard, in memory",
 		Long: "Serve as a replica until a signal ends it. Prints one line of JSON once it listens. What it holds is\n" +
-			"lost when it ends, so it must not come back under the same id.",
+			"lost when it ends, so it must not come back under the same id. Without an id it waits on the same port\n" +
+			"number of TCP for a control plane that assigns one.",
 		Example: "  dalio replica --id 16 --listen 10.0.0.2:7411",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Logger = newLogger(cmd.ErrOrStderr(), debug)
+			if !cmd.Flags().Changed("id") {
+				if cmd.Flags().Changed("epoch") {
+					return withStatus(exitUsage, errors.New("--epoch without --id: a replica that is assigned its id is assigned its epoch too"))
+				}
+				o.Epoch = 0
+			}
 			return runReplica(cmd, listen, o)
 		},
 	}
@@ -153,7 +160,7 @@ func newReplica() *cobra.Command {
 	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages")
 	flags.IntVar(&o.ReceiveBuffer, "receive-buffer", replica.DefaultReceiveBuffer, "size of the receive buffer in bytes")
 	flags.BoolVar(&debug, "debug", false, "log more")
-	require(cmd, "id", "listen")
+	require(cmd, "listen")
 	return cmd
 }
 

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"dalio/impl/internal/failpoint"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+const (
+	// A catch-up goes by 2^catchUpBits ranges of the keys.
+	catchUpBits = 8
+	// burst is what may be received at once, whatever the rate.
+	burst = 256 << 10
+	// catchUpRetries bounds how often a broken connection is made anew, without
+	// any range being finished in between.
+	catchUpRetries = 5
+	retryPause     = 100 * time.Millisecond
+)
+
+var catchUpRange = failpoint.New("replica.catch-up-range")
+
+// catchUp is a catch-up that runs, or has run.
+type catchUp struct {
+	request control.CatchUp
+	cancel  context.CancelFunc
+	ended   chan struct{}
+
+	mu       sync.Mutex
+	progress control.Progress
+	done     []bool
+}
+
+// progress returns how far the catch-up is, if there is one.
+func (s *Server) progress() control.Progress {
+	s.catchUpMu.Lock()
+	defer s.catchUpMu.Unlock()
+	if s.catchUp == nil {
+		return control.Progress{State: control.None}
+	}
+	s.catchUp.mu.Lock()
+	defer s.catchUp.mu.Unlock()
+	return s.catchUp.progress
+}
+
+// startCatchUp begins to catch up, or goes on where it failed.
+func (s *Server) startCatchUp(r control.CatchUp) error {
+	s.membership.RLock()
+	defer s.membership.RUnlock()
+	if s.replica.ID != r.ID || s.replica.Epoch != r.Epoch || s.replica.Fenced || r.ID == 0 {
+		return s.refuse("the replica is not member %d of epoch %d", r.ID, r.Epoch)
+	}
+	s.catchUpMu.Lock()
+	defer s.catchUpMu.Unlock()
+	done := make([]bool, 1<<catchUpBits)
+	if c := s.catchUp; c != nil && c.request.ID == r.ID && c.request.Epoch == r.Epoch {
+		c.mu.Lock()
+		state := c.progress.State
+		c.mu.Unlock()
+		if state != control.Failed {
+			return nil
+		}
+		if c.request.Source == r.Source {
+			done = c.done
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &catchUp{request: r, cancel: cancel, ended: make(chan struct{}), done: done,
+		progress: control.Progress{State: control.Running, Source: r.Source, Total: len(done)}}
+	s.catchUp = c
+	go func() {
+		defer close(c.ended)
+		defer cancel()
+		err := s.runCatchUp(ctx, c)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.progress.State = control.Done
+		if err != nil {
+			c.progress.State, c.progress.Error = control.Failed, err.Error()
+			s.options.Logger.Warn("catch-up failed", "source", r.Source, "error", err)
+		}
+	}()
+	return nil
+}
+
+// stopCatchUp ends a catch-up without waiting: it finds out when it next looks at
+// the membership, under which it changes anything.
+func (s *Server) stopCatchUp() {
+	s.catchUpMu.Lock()
+	defer s.catchUpMu.Unlock()
+	if s.catchUp != nil {
+		s.catchUp.cancel()
+	}
+}
+
+// awaitCatchUp ends a catch-up and waits for it.
+func (s *Server) awaitCatchUp() {
+	s.stopCatchUp()
+	s.catchUpMu.Lock()
+	c := s.catchUp
+	s.catchUpMu.Unlock()
+	if c != nil {
+		<-c.ended
+	}
+}
+
+// runCatchUp makes this replica hold what its source holds. The sessions come
+// first: a record may then be newer than its session's, whose write this replica
+// has not acknowledged, but never the other way round.
+func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
+	source := control.NewClient(c.request.Source, control.Options{})
+	defer source.Close()
+	limit := rate.NewLimiter(rate.Inf, burst)
+	if c.request.Rate > 0 {
+		limit.SetLimit(rate.Limit(c.request.Rate))
+	}
+	err := s.persist(ctx, c, func() error {
+		return source.Sessions(ctx, c.request.Epoch, func(m *protocol.Message) error {
+			return s.during(c, func() { s.sessions.Record(sessionRecord(m)) })
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for round := 1; ; round++ {
+		settled, err := s.differing(ctx, c, source)
+		if err != nil {
+			return err
+		}
+		missing := 0
+		for i := range c.done {
+			if c.isDone(i) {
+				continue
+			}
+			err := s.persist(ctx, c, func() error {
+				n, err := s.fetch(ctx, c, source, limit, i, settled)
+				missing += n
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			c.finish(i)
+		}
+		// After the first round this replica holds all that was settled when the
+		// second began; what differs then is what is being written.
+		if round > 1 {
+			if missing > 0 {
+				return fmt.Errorf("%d settled records were missing after all ranges had been fetched from %v", missing, c.request.Source)
+			}
+			return nil
+		}
+		c.restart()
+	}
+}
+
+// differing compares digests, and takes the ranges that are equal for done. It
+// returns what the source says is settled.
+func (s *Server) differing(ctx context.Context, c *catchUp, source *control.Client) (settled protocol.Version, err error) {
+	status, err := source.Status(ctx)
+	if err != nil {
+		return settled, err
+	}
+	theirs, err := source.Digests(ctx, c.request.Epoch, catchUpBits)
+	if err != nil {
+		return settled, err
+	}
+	ours, err := s.digests(catchUpBits)
+	if err != nil {
+		return settled, err
+	}
+	hasEarlier, err := s.rangesWithEarlier()
+	if err != nil {
+		return settled, err
+	}
+	for i := range theirs.Ranges {
+		if theirs.Ranges[i] == ours.Ranges[i] && !hasEarlier[i] {
+			c.skip(i)
+		}
+	}
+	return status.Floor, nil
+}
+
+// rangesWithEarlier says which ranges hold records from before this membership.
+func (s *Server) rangesWithEarlier() ([]bool, error) {
+	has := make([]bool, 1<<catchUpBits)
+	return has, s.eachStripe(func(stripe int) error {
+		s.store.Each(stripe, func(key string, _ protocol.Record, earlier bool) bool {
+			if earlier {
+				has[rangeOf(key, catchUpBits)] = true
+			}
+			return true
+		})
+		return nil
+	})
+}
+
+// fetch merges one range. It returns how many of the source's records up to the
+// settled version were not here.
+func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, limit *rate.Limiter, index int, settled protocol.Version) (missing int, err error) {
+	if err := catchUpRange.Hit(); err != nil {
+		return 0, err
+	}
+	seen := make(map[string]bool)
+	err = source.Range(ctx, c.request.Epoch, catchUpBits, index, func(m *protocol.Message) error {
+		size := protocol.HeaderSize + len(m.Key) + len(m.Value)
+		if err := limit.WaitN(ctx, size); err != nil {
+			return err
+		}
+		seen[string(m.Key)] = true
+		r := recordOf(m)
+		changed, err := s.merge(c, m.Key, r)
+		if changed && !settled.Less(r.Version) {
+			missing++
+		}
+		c.received(size, changed)
+		return err
+	})
+	if err != nil {
+		return missing, err
+	}
+	return missing, s.discard(c, index, seen)
+}
+
+// discard removes what is from before this membership and the source does not hold.
+func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
+	var surplus []string
+	err := s.eachStripe(func(stripe int) error {
+		s.store.Each(stripe, func(key string, _ protocol.Record, earlier bool) bool {
+			if earlier && !seen[key] && rangeOf(key, catchUpBits) == index {
+				surplus = append(surplus, key)
+			}
+			return true
+		})
+		return nil
+	})
+	for _, key := range surplus {
+		if _, mergeErr := s.merge(c, []byte(key), protocol.Record{}); mergeErr != nil {
+			err = errors.Join(err, mergeErr)
+		}
+	}
+	return err
+}
+
+// merge takes over a record, if the membership is still that of the catch-up.
+func (s *Server) merge(c *catchUp, key []byte, r protocol.Record) (changed bool, err error) {
+	err = s.during(c, func() {
+		stripe := StripeOf(key)
+		s.stripes[stripe].Lock()
+		defer s.stripes[stripe].Unlock()
+		changed = s.store.Merge(stripe, key, r)
+	})
+	return changed, err
+}
+
+// during does something if the membership is still that of the catch-up.
+func (s *Server) during(c *catchUp, f func()) error {
+	s.membership.RLock()
+	defer s.membership.RUnlock()
+	if s.replica.ID != c.request.ID || s.replica.Epoch != c.request.Epoch || s.replica.Fenced {
+		return errors.New("the membership has ended")
+	}
+	f()
+	return nil
+}
+
+// persist tries again when a connection broke.
+func (s *Server) persist(ctx context.Context, c *catchUp, try func() error) error {
+	for tries := 1; ; tries++ {
+		err := try()
+		var refused *control.Error
+		if err == nil || errors.As(err, &refused) || ctx.Err() != nil || tries > catchUpRetries {
+			return err
+		}
+		c.mu.Lock()
+		c.progress.Retries++
+		c.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+func (c *catchUp) isDone(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.done[i]
+}
+
+func (c *catchUp) finish(i int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done[i] = true
+	c.progress.Done++
+}
+
+func (c *catchUp) skip(i int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.done[i] {
+		c.done[i] = true
+		c.progress.Done++
+		c.progress.Skipped++
+	}
+}
+
+// restart begins the second round.
+func (c *catchUp) restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.done)
+	c.progress.Done = 0
+}
+
+func (c *catchUp) received(size int, changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.progress.Bytes += int64(size)
+	if changed {
+		c.progress.Records++
+	}
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"fmt"
+	"net/http"
+
+	"dalio/impl/internal/failpoint"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+var (
+	afterAssign = failpoint.New("replica.after-assign")
+	afterFence  = failpoint.New("replica.after-fence")
+	beforeOpen  = failpoint.New("replica.before-open")
+)
+
+// refuse returns why a request does not fit what the replica is now.
+func (s *Server) refuse(format string, arguments ...any) error {
+	return &control.Error{Code: http.StatusConflict, Message: fmt.Sprintf(format, arguments...), ID: s.replica.ID, Epoch: s.replica.Epoch}
+}
+
+// change runs a change of the membership while no worker handles or answers
+// anything, so that what was true before it is never said after it.
+func (s *Server) change(f func() error) error {
+	s.membership.Lock()
+	defer s.membership.Unlock()
+	return f()
+}
+
+// ours says whether the shard is this replica's; the first one that claims it is.
+func (s *Server) ours(shard string) error {
+	if s.shard != "" && shard != s.shard {
+		return s.refuse("the replica belongs to shard %q, not %q; give it another folder and address, or empty its own", s.shard, shard)
+	}
+	return nil
+}
+
+func (s *Server) assign(a control.Assignment) error {
+	return s.change(func() error {
+		if err := s.ours(a.Shard); err != nil {
+			return err
+		}
+		switch r := &s.replica; {
+		case a.ID>>4 == 0 || a.Epoch == 0:
+			return s.refuse("replica id %d in epoch %d: ids are generation<<4 | index, and epochs start at 1", a.ID, a.Epoch)
+		case r.ID == a.ID && r.Epoch == a.Epoch && !r.Fenced:
+			return nil // Asked twice.
+		case a.Epoch < r.Epoch || a.ID>>4 <= s.lastID>>4:
+			return s.refuse("id %d of epoch %d is from the past; ids are minted anew for each membership", a.ID, a.Epoch)
+		}
+		s.stopCatchUp()
+		if err := s.store.Begin(a.ID); err != nil {
+			return fmt.Errorf("begin a membership: %w", err)
+		}
+		s.sessions.clear()
+		s.shard, s.lastID = a.Shard, a.ID
+		s.replica.Assign(a.ID, a.Epoch, a.Collect)
+		return afterAssign.Hit()
+	})
+}
+
+func (s *Server) fence(f control.Fence) (control.Fenced, error) {
+	var out control.Fenced
+	err := s.change(func() error {
+		if err := s.ours(f.Shard); err != nil {
+			return err
+		}
+		if !s.replica.Fence(f.Epoch) {
+			return s.refuse("epoch %d has been replaced", f.Epoch)
+		}
+		s.stopCatchUp()
+		out = control.Fenced{ID: s.replica.ID, Floor: s.replica.Floor, Newest: s.newest()}
+		return afterFence.Hit()
+	})
+	return out, err
+}
+
+// newest returns the newest of the recent versions, or the floor.
+func (s *Server) newest() protocol.Version {
+	newest := s.replica.Floor
+	for i := range Stripes {
+		s.store.Recent(i, func(_ string, r protocol.Record) bool {
+			if newest.Less(r.Version) {
+				newest = r.Version
+			}
+			return true
+		})
+	}
+	return newest
+}
+
+// install takes over a message of a recovery: newest wins.
+func (s *Server) install(epoch protocol.Epoch, m *protocol.Message) error {
+	s.membership.Lock()
+	defer s.membership.Unlock()
+	if s.replica.Epoch != epoch || !s.replica.Fenced || s.replica.ID == 0 {
+		return s.refuse("nothing can be recovered into epoch %d: the replica is not fenced for it, or has no membership", epoch)
+	}
+	switch {
+	case m.Type == protocol.WriteAck:
+		s.sessions.Record(sessionRecord(m))
+	case m.Type == protocol.Write && protocol.KeyHash(m.Key) == m.KeyHash && protocol.Digest(m.Key, m.Value) == m.Digest:
+		if r := recordOf(m); s.store.Get(m.Key).Version.Less(r.Version) {
+			s.store.Put(m.Key, r)
+		}
+	default:
+		return &control.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("a %v, or one that was damaged: want Write and WriteAck messages", m.Type)}
+	}
+	return nil
+}
+
+func (s *Server) open(o control.Opening) error {
+	return s.change(func() error {
+		if s.replica.ID == 0 {
+			return s.refuse("the replica has no membership to open")
+		}
+		if err := beforeOpen.Hit(); err != nil {
+			return err
+		}
+		fenced := s.replica.Fenced
+		if !s.replica.Open(o.Epoch) {
+			return s.refuse("epoch %d can't be opened", o.Epoch)
+		}
+		if fenced {
+			s.settleStore(s.replica.Floor, s.replica.Collect)
+		}
+		return nil
+	})
+}
+
+func (s *Server) settle(m control.Settlement) error {
+	return s.change(func() error {
+		if !s.replica.Settle(m.Epoch, m.Floor, m.Collect) {
+			return s.refuse("nothing can be settled in epoch %d", m.Epoch)
+		}
+		s.settleStore(s.replica.Floor, s.replica.Collect)
+		return nil
+	})
+}
+
+func (s *Server) settleStore(floor, collect protocol.Version) {
+	for i := range Stripes {
+		s.store.Settle(i, floor)
+		s.store.Collect(i, collect)
+	}
+}
+
+func (s *Server) expel(e control.Expulsion) error {
+	return s.change(func() error {
+		if s.replica.ID == e.ID {
+			s.stopCatchUp()
+		}
+		s.replica.Expel(e.ID)
+		return nil
+	})
+}
+
+// eachStripe visits all stripes, each with its lock, under one membership as far
+// as the visitor needs no longer.
+func (s *Server) eachStripe(visit func(stripe int) error) error {
+	for i := range Stripes {
+		s.membership.RLock()
+		s.stripes[i].Lock()
+		err := visit(i)
+		s.stripes[i].Unlock()
+		s.membership.RUnlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"math/bits"
+	"net/http"
+	"slices"
+
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+// isSource says whether another replica may catch up from this one in an epoch.
+func (s *Server) isSource(r *http.Request) error {
+	epoch, err := number(r, "epoch")
+	if err != nil {
+		return err
+	}
+	s.membership.RLock()
+	defer s.membership.RUnlock()
+	if s.replica.ID == 0 || s.replica.Fenced || s.replica.Epoch != protocol.Epoch(epoch) {
+		return s.refuse("nobody can catch up from here in epoch %d", epoch)
+	}
+	return nil
+}
+
+func (s *Server) rangesOf(r *http.Request) (int, error) {
+	if err := s.isSource(r); err != nil {
+		return 0, err
+	}
+	n, err := number(r, "bits")
+	if err != nil || n > control.MaxBits {
+		return 0, badRequest("bits %q: want 0 to %d", r.FormValue("bits"), control.MaxBits)
+	}
+	return int(n), nil
+}
+
+// rangeOf returns the range of a key among 2^bits: the highest bits of its hash.
+func rangeOf(key string, n int) int {
+	return int(bits.RotateLeft64(protocol.KeyHash([]byte(key)), n) & (1<<n - 1))
+}
+
+// sum is a record's part of its range's digest.
+func sum(key string, r protocol.Record) uint64 {
+	h := fnv.New64a()
+	var b [21]byte
+	binary.BigEndian.PutUint32(b[0:], uint32(r.Version.Epoch))
+	binary.BigEndian.PutUint64(b[4:], r.Version.Seq)
+	binary.BigEndian.PutUint64(b[12:], uint64(r.Writer))
+	b[20] = byte(r.Op)
+	h.Write([]byte(key))
+	h.Write(b[:])
+	h.Write(r.Value)
+	return h.Sum64()
+}
+
+// digests sums up the ranges of all that is held under the present membership.
+func (s *Server) digests(n int) (control.Digests, error) {
+	d := control.Digests{Bits: n, Ranges: make([]control.RangeDigest, 1<<n)}
+	return d, s.eachStripe(func(stripe int) error {
+		s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
+			if !earlier {
+				part := &d.Ranges[rangeOf(key, n)]
+				part.Sum += sum(key, r)
+				part.Records++
+			}
+			return true
+		})
+		return nil
+	})
+}
+
+// sendRange sends the records of a range. They are copied stripe by stripe, so
+// that no lock waits for the network.
+func (s *Server) sendRange(n, index int, out *control.Writer) error {
+	return s.copyOut(out, func(stripe int, take func(string, protocol.Record) bool) {
+		s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
+			return earlier || rangeOf(key, n) != index || take(key, r)
+		})
+	})
+}
+
+// sendRecent sends the recent records and then the session records: a record that
+// is sent without that of its session was acknowledged to nobody yet.
+func (s *Server) sendRecent(out *control.Writer) error {
+	if err := s.copyOut(out, s.store.Recent); err != nil {
+		return err
+	}
+	return s.sendSessions(out)
+}
+
+func (s *Server) sendSessions(out *control.Writer) error {
+	for _, r := range s.sessions.all() {
+		m := recordMessage(r)
+		if err := out.Write(&m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyOut sends what a visitor of stripes finds.
+func (s *Server) copyOut(out *control.Writer, each func(stripe int, take func(string, protocol.Record) bool)) error {
+	type pair struct {
+		key string
+		protocol.Record
+	}
+	for i := range Stripes {
+		var found []pair
+		s.membership.RLock()
+		s.stripes[i].Lock()
+		each(i, func(key string, r protocol.Record) bool {
+			r.Value = slices.Clone(r.Value)
+			found = append(found, pair{key, r})
+			return true
+		})
+		s.stripes[i].Unlock()
+		s.membership.RUnlock()
+		for _, f := range found {
+			m := writeMessage(f.key, f.Record)
+			if err := out.Write(&m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
