@@ -9,9 +9,12 @@ type Record struct {
 	// Writer is the session that wrote the version; a read's answer carries
 	// it, because the gate finds a version by its writer's slot.
 	Writer SessionID
-	Op     Op
-	Digest uint32
-	Value  []byte
+	// Request is the writer's. A replica that gets the record from another one
+	// learns from it what the session has written.
+	Request uint64
+	Op      Op
+	Digest  uint32
+	Value   []byte
 }
 
 // Store holds a replica's records. Get returns the zero Record for a key never
@@ -141,7 +144,7 @@ func (r *Replica) Handle(m Message) (Message, Refusal) {
 // that the session's record is here.
 func (r *Replica) HandleWrite(m Message) Message {
 	if r.Collect.Less(m.Version) && r.Store.Get(m.Key).Version.Less(m.Version) {
-		r.Store.Put(m.Key, Record{Version: m.Version, Writer: m.Writer, Op: m.Op, Digest: m.Digest, Value: m.Value})
+		r.Store.Put(m.Key, Record{Version: m.Version, Writer: m.Writer, Request: m.Request, Op: m.Op, Digest: m.Digest, Value: m.Value})
 	}
 	if r.Sessions != nil {
 		r.Sessions.Record(RecordOf(&m))

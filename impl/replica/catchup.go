@@ -114,8 +114,7 @@ func (s *Server) awaitCatchUp() {
 }
 
 // runCatchUp makes this replica hold what its source holds. The sessions come
-// first: a record may then be newer than its session's, whose write this replica
-// has not acknowledged, but never the other way round.
+// first, and each record later brings that of its writer.
 func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 	source := control.NewClient(c.request.Source, control.Options{})
 	defer source.Close()
@@ -218,7 +217,7 @@ func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, 
 		}
 		seen[string(m.Key)] = true
 		r := recordOf(m)
-		changed, err := s.merge(c, m.Key, r)
+		changed, err := s.merge(c, m.Key, r, sessionRecord(m))
 		if changed && !settled.Less(r.Version) {
 			missing++
 		}
@@ -244,7 +243,7 @@ func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
 		return nil
 	})
 	for _, key := range surplus {
-		if _, mergeErr := s.merge(c, []byte(key), protocol.Record{}); mergeErr != nil {
+		if _, mergeErr := s.merge(c, []byte(key), protocol.Record{}, protocol.SessionRecord{}); mergeErr != nil {
 			err = errors.Join(err, mergeErr)
 		}
 	}
@@ -252,12 +251,15 @@ func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
 }
 
 // merge takes over a record, if the membership is still that of the catch-up.
-func (s *Server) merge(c *catchUp, key []byte, r protocol.Record) (changed bool, err error) {
+func (s *Server) merge(c *catchUp, key []byte, r protocol.Record, session protocol.SessionRecord) (changed bool, err error) {
 	err = s.during(c, func() {
 		stripe := StripeOf(key)
 		s.stripes[stripe].Lock()
 		defer s.stripes[stripe].Unlock()
 		changed = s.store.Merge(stripe, key, r)
+		if session.Session != 0 {
+			s.sessions.Record(session)
+		}
 	})
 	return changed, err
 }

@@ -106,6 +106,7 @@ func (s *Server) install(epoch protocol.Epoch, m *protocol.Message) error {
 		if r := recordOf(m); s.store.Get(m.Key).Version.Less(r.Version) {
 			s.store.Put(m.Key, r)
 		}
+		s.sessions.Record(sessionRecord(m))
 	default:
 		return &control.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("a %v, or one that was damaged: want Write and WriteAck messages", m.Type)}
 	}

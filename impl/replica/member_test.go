@@ -395,3 +395,35 @@ func TestCatchUpKeepsItsRate(t *testing.T) {
 		t.Errorf("%d bytes in %.2f s at most %d a second: %+v", p.Bytes, took, rate, p)
 	}
 }
+
+// TestRecordsBringTheirSessions: a record that was copied is its writer's session
+// record, too. Recovered from here alone, the write is committed, and its retry
+// must not be taken for a new one.
+func TestRecordsBringTheirSessions(t *testing.T) {
+	n := newNode(t, nil)
+	n.must(n.assign(16, 1))
+	n.must(n.fence(2))
+	m := write("k", "v", 9)
+	m.Version.Epoch, m.Writer, m.Request = 1, sessionOf(5), 12
+	n.must(n.api.Install(t.Context(), 2, messages(m)))
+	var got []protocol.SessionRecord
+	n.must(n.api.Recent(t.Context(), func(m *protocol.Message) error {
+		if m.Type == protocol.WriteAck {
+			got = append(got, protocol.RecordOf(m))
+		}
+		return nil
+	}))
+	if len(got) != 1 || got[0].Session != sessionOf(5) || got[0].Request != 12 || got[0].Version != m.Version || got[0].Digest != m.Digest {
+		t.Errorf("session records %+v", got)
+	}
+
+	joiner := newNode(t, nil)
+	joiner.must(joiner.assign(17, 2))
+	n.must(n.api.Open(t.Context(), 2))
+	if p := joiner.catchUp(n, 0); p.State != control.Done {
+		t.Fatalf("catch up: %+v", p)
+	}
+	if s := joiner.status(); s.Sessions != 1 {
+		t.Errorf("the joiner has %d session records", s.Sessions)
+	}
+}

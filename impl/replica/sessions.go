@@ -60,13 +60,16 @@ func recordMessage(r protocol.SessionRecord) protocol.Message {
 
 func sessionRecord(m *protocol.Message) protocol.SessionRecord { return protocol.RecordOf(m) }
 
-// writeMessage is a record as it is sent to others, and recordOf what it was.
+// writeMessage is a record as it is sent to others, and recordOf what it was. Who
+// takes over a record takes over its writer's session record, too: the record may
+// be of a write that is not committed yet, and that a recovery from this replica
+// alone would commit, so a retry must find it.
 func writeMessage(key string, r protocol.Record) protocol.Message {
 	k := []byte(key)
-	return protocol.Message{Type: protocol.Write, Op: r.Op, Version: r.Version, Writer: r.Writer, Session: r.Writer, Digest: r.Digest,
+	return protocol.Message{Type: protocol.Write, Op: r.Op, Version: r.Version, Writer: r.Writer, Session: r.Writer, Request: r.Request, Digest: r.Digest,
 		KeyHash: protocol.KeyHash(k), Key: k, Value: r.Value}
 }
 
 func recordOf(m *protocol.Message) protocol.Record {
-	return protocol.Record{Version: m.Version, Writer: m.Writer, Op: m.Op, Digest: m.Digest, Value: m.Value}
+	return protocol.Record{Version: m.Version, Writer: m.Writer, Request: m.Request, Op: m.Op, Digest: m.Digest, Value: m.Value}
 }
