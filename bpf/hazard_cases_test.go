@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import "dalio/protocol"
+
+// hazards lists those that the coordinator alone has to do with. The others are
+// between it, its successor and the replicas: see spec/README.md.
+func hazards() []hazard {
+	return append(hazardsOfWrites(), hazardsOfMembership()...)
+}
+
+func hazardsOfWrites() []hazard {
+	return []hazard{{
+		name: "2: a member's duplicates are counted",
+		file: "replica.h", passage: "next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
+		change: "next = WORD(SEQ(word), ACKS(word) << 1 | 1);",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 0, 0, 1, 1)
+			s.read("held by two of three", reply(w, 0), false)
+			s.commit(w, 2)
+		},
+	}, {
+		name: "1: an acknowledgement of the session's write before counts",
+		file: "replica.h", passage: "if (SEQ(word) != seq || !seq)", change: "if (!seq)",
+		run: func(s *stage) {
+			first := s.write(0, 1, "v")
+			s.acknowledge(first, 0, 1)
+			s.commit(first, 2)
+			second := s.write(0, 2, "w")
+			s.acknowledge(first, 0, 1, 2)
+			s.acknowledge(second, 0, 1)
+			s.read("held by two of three", reply(second, 0), false)
+			s.commit(second, 2)
+		},
+	}, {
+		name: "11: a retry gets another version",
+		file: "client.h", passage: "if (request == e->request) {", change: "if (0 && request == e->request) {",
+		run: func(s *stage) {
+			a := s.write(0, 1, "a")
+			s.acknowledge(a, 0, 1)
+			s.retry("while it is pending", writeRequest(session(0), 1, "k", "a"), protocol.Write, 0, a.Version)
+			s.commit(a, 2)
+			b := s.write(1, 1, "b")
+			s.acknowledge(b, 0, 1)
+			s.commit(b, 2)
+			s.retry("after another's write", writeRequest(session(0), 1, "k", "a"), protocol.WriteResponse, protocol.StatusOK, a.Version)
+		},
+	}, {
+		name: "11: a late request is sequenced after the session's next one",
+		file: "client.h", passage: "if (request < e->request)\n\t\treturn ACTIVITY_COUNT;", change: "",
+		run: func(s *stage) {
+			for request, value := range []string{"v", "w"} {
+				w := s.write(0, uint64(request+1), value)
+				s.acknowledge(w, 0, 1)
+				s.commit(w, 2)
+			}
+			if out, o := s.give(writeRequest(session(0), 1, "k", "v"), client(0)); o.Reason != protocol.StaleRequest {
+				s.complain("a late copy of request 1 becomes a %v of version %v (%v)", out.Type, out.Version, o.Reason)
+			}
+		},
+	}, {
+		name: "39: a request that was answered BUSY is sequenced after all",
+		file: "client.h", passage: "if (is_pending(*word))\n\t\treturn ACTIVITY_WRITE_BUSY;",
+		change: "if (is_pending(*word)) {\n\t\te->request = request;\n\t\treturn ACTIVITY_WRITE_BUSY;\n\t}",
+		run: func(s *stage) {
+			first := s.write(0, 1, "v")
+			second := writeRequest(session(0), 2, "k", "w")
+			s.retry("with one pending", second, protocol.WriteResponse, protocol.StatusBusy, protocol.Version{})
+			s.acknowledge(first, 0, 1)
+			s.commit(first, 2)
+			w := s.write(0, 2, "w") // Another copy of it.
+			s.retry("again", second, protocol.Write, 0, w.Version)
+		},
+	}, {
+		name: "27: a request of the slot's former session is its new owner's",
+		file: "client.h", passage: "session_count = (owner >> SLOT_BITS & MAX_COUNT) + 1;",
+		change: "session_count = owner >> SLOT_BITS & MAX_COUNT;",
+		run: func(s *stage) {
+			s.tick(testTTL)
+			out, _ := s.give(protocol.Message{Type: protocol.OpenRequest, Request: 2 * testSlots}, client(1))
+			if out.Status != protocol.StatusOK || out.Session.Slot() != 0 {
+				s.complain("the idle slot 0 is not reclaimed: %v, session %v", out.Status, out.Session)
+			}
+			s.retry("of the former owner", writeRequest(session(0), 1, "k", "late"), protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
+		},
+	}, {
+		name: "27: a slot forgets the version of its former session",
+		file: "client.h", passage: "e->nonce = nonce;\n\t\t\te->request = 0;",
+		change: "e->nonce = nonce;\n\t\t\te->request = 0;\n\t\t\tWRITE_ONCE(e->word, 0);",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.commit(w, 2)
+			s.tick(testTTL)
+			s.give(protocol.Message{Type: protocol.OpenRequest, Request: 2 * testSlots}, client(1))
+			s.read("committed before the slot was reclaimed", reply(w, 0), true)
+		},
+	}, {
+		name: "27: a session of this epoch that lost its slot gets it back",
+		file: "client.h", passage: "if (session >> (SLOT_BITS + COUNT_BITS) >= (p->view->epoch & EPOCH_MASK) ||\n\t    session < e->owner",
+		change: "if (!p->view->epoch || session < e->owner",
+		run: func(s *stage) {
+			m := writeRequest(protocol.MintSessionID(2, 2, 0), 1, "k", "late")
+			s.retry("of a session that is not in the table", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
+		},
+	}, {
+		name: "27: a session of an earlier epoch gets the slot back from a later one",
+		file: "client.h", passage: "session < e->owner || is_pending(word))", change: "is_pending(word))",
+		run: func(s *stage) {
+			m := writeRequest(protocol.MintSessionID(1, 7, 0), 1, "k", "late")
+			s.retry("of a session from before the owner", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
+		},
+	}, {
+		name: "31: a write is taken for committed because a newer one of its key is",
+		file: "state.h", passage: "return word && ACKS(word) != ACKS_COMMITTED;",
+		change: "return word && ACKS(word) != ACKS_COMMITTED && SEQ(word) >= READ_ONCE(sequence.last);",
+		run: func(s *stage) {
+			older, newer := s.write(0, 1, "v"), s.write(1, 1, "w")
+			s.acknowledge(newer, 0, 1)
+			s.commit(newer, 2)
+			s.read("the newer one", reply(newer, 1), true)
+			s.read("the older one, held by replica 0 alone", reply(older, 0), false)
+			s.retry("of the older one", writeRequest(session(0), 1, "k", "v"), protocol.Write, 0, older.Version)
+		},
+	}, {
+		name: "38: a timer drops a pending write",
+		file: "client.h", passage: "if (is_pending(READ_ONCE(e->word)) || tick - e->tick < session_ttl)",
+		change: "if (tick - e->tick < session_ttl)",
+		run: func(s *stage) {
+			lost := s.write(0, 1, "v")
+			s.tick(10 * testTTL)
+			out, _ := s.give(protocol.Message{Type: protocol.OpenRequest, Request: 2 * testSlots}, client(1))
+			if out.Status == protocol.StatusOK {
+				m := writeRequest(out.Session, 1, "k", "w")
+				s.give(m, client(1))
+			}
+			s.retry("of its writer", writeRequest(session(0), 1, "k", "v"), protocol.Write, 0, lost.Version)
+			s.read("a late copy reached replica 0", reply(lost, 0), false)
+		},
+	}, {
+		name: "14: a session's next write takes the place of a pending one",
+		file: "client.h", passage: "if (is_pending(*word))\n\t\treturn ACTIVITY_WRITE_BUSY;", change: "",
+		run: func(s *stage) {
+			first := s.write(0, 1, "v")
+			s.retry("the next", writeRequest(session(0), 2, "k", "w"), protocol.WriteResponse, protocol.StatusBusy, protocol.Version{})
+			s.read("held by replica 0 alone", reply(first, 0), false)
+		},
+	}}
+}
+
+func hazardsOfMembership() []hazard {
+	return []hazard{{
+		name: "18: a reply is released in the name of an earlier epoch",
+		file: "packet.h", passage: "if (epoch != p->view->epoch)", change: "if (epoch > p->view->epoch)",
+		run: func(s *stage) {
+			m := reply(protocol.Message{}, 0)
+			s.read("of this epoch", m, true)
+			m.Epoch = 1
+			s.read("of an earlier epoch", m, false)
+		},
+	}, {
+		name: "19: a late acknowledgement of an earlier epoch's version counts",
+		file: "replica.h", passage: "if (bpf_ntohl(m->version_epoch) != p->view->epoch)\n\t\treturn REASON_STALE_ACK;", change: "",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			late := w
+			late.Version.Epoch = 1
+			s.acknowledge(late, 0, 1, 2)
+			s.acknowledge(w, 0, 1)
+			s.commit(w, 2)
+		},
+	}, {
+		name: "20: a retry waits for a member that was removed",
+		file: "client.h", passage: "if (covers(p, *word))\n\t\t\treturn ACTIVITY_COVERED;", change: "",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.set("members", 0b0011)
+			s.retry("after the shrink", writeRequest(session(0), 1, "k", "v"), protocol.WriteResponse, protocol.StatusOK, w.Version)
+		},
+	}, {
+		name: "20: the gate waits for a member that was removed",
+		file: "replica.h", passage: " && !(covers(p, word) && commit_covered(p, e, word))", change: "",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.read("before the shrink", reply(w, 0), false)
+			s.set("members", 0b0011)
+			s.read("after the shrink", reply(w, 0), true)
+			s.retry("of what was released", writeRequest(session(0), 1, "k", "v"), protocol.WriteResponse, protocol.StatusOK, w.Version)
+		},
+	}, {
+		name: "20: a write commits with no members",
+		file: "client.h", passage: "return p->view->members && !(p->view->members & ~ACKS(word));",
+		change: "return !(p->view->members & ~ACKS(word));",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.set("members", 0)
+			s.retry("with nobody left", writeRequest(session(0), 1, "k", "v"), protocol.WriteResponse, protocol.StatusBusy, protocol.Version{})
+			s.set("members", 0b0111)
+			s.set("serving", 0b0111)
+			s.read("with all back", reply(w, 0), false)
+		},
+	}, {
+		name: "21: an acknowledgement of the index's former replica counts",
+		file: "packet.h", passage: "known->id != id || ", change: "",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			former := ackOf(w, 2)
+			former.Replica -= protocol.MaxMembers
+			if out, _ := s.give(former, replica(2).Address); out.Type != 0 {
+				s.complain("the acknowledgement of an earlier membership is answered with %v", out.Status)
+			}
+			s.commit(w, 2)
+		},
+	}, {
+		name: "22: a member that has not caught up serves",
+		file: "replica.h", passage: "if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))", change: "if (0)",
+		run: func(s *stage) {
+			s.set("members", 0b1111)
+			s.read("of a member that joins", reply(protocol.Message{}, 3), false)
+			for request := range uint64(8) {
+				m := readRequest(request+1, "k")
+				if out, _ := s.give(m, client(0)); out.Type == protocol.Read && out.Replica == replica(3).ID {
+					s.complain("read %d is sent to a member that joins", request+1)
+				}
+			}
+		},
+	}, {
+		name: "29: a value is released though a member is silent",
+		file: "replica.h", passage: "if (lease && lease_expired(p, &overdue))\n\t\treturn ask_overdue(p, overdue);",
+		change: "(void)overdue;",
+		run: func(s *stage) {
+			s.read("in time", reply(protocol.Message{}, 0), true)
+			s.set("now", testLease+1)
+			s.read("when the lease is over", reply(protocol.Message{}, 0), false)
+		},
+	}, {
+		name: "29: an answer renews the lease from when it comes",
+		file: "packet.h", passage: "sent = bpf_be64_to_cpu(m->sent);", change: "sent = clock();",
+		run: func(s *stage) {
+			s.set("now", 10*testLease)
+			for i := range 3 {
+				late := reply(protocol.Message{}, i)
+				late.Sent = 8 * testLease
+				s.read("an answer that was long on its way", late, false)
+			}
+			for i := range 3 {
+				prompt := reply(protocol.Message{}, i)
+				prompt.Sent = 10*testLease - 1
+				s.read("a prompt answer", prompt, i == 2)
+			}
+		},
+	}, {
+		name: "33: a request is handled before the epoch is open",
+		file: "coordinator.bpf.c", passage: "reason = p.view->epoch ? handle(&p) : REASON_CLOSED;", change: "reason = handle(&p);",
+		run: func(s *stage) {
+			s.set("epoch", 0)
+			if out, o := s.give(protocol.Message{Type: protocol.OpenRequest, Request: 5}, client(0)); out.Type != 0 || o.Reason != protocol.Closed {
+				s.complain("an open request becomes a %v (%v)", out.Type, o.Reason)
+			}
+		},
+	}, {
+		name: "37: a write waits for those who were members when it was sequenced",
+		file: "replica.h", passage: "next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
+		change: "next = word | 0x8 | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.set("members", 0b1111)
+			s.acknowledge(w, 2)
+			s.read("held by three of four", reply(w, 0), false)
+			s.commit(w, 3)
+		},
+	}, {
+		name: "a write is taken that too few members would hold",
+		file: "client.h", passage: "if (p->view->too_few)", change: "if (0)",
+		run: func(s *stage) {
+			w := s.write(0, 1, "v")
+			s.set("minimum", 3)
+			s.set("members", 0b0011)
+			s.retry("a new write", writeRequest(session(1), 1, "k", "w"), protocol.WriteResponse, protocol.StatusTooFew, protocol.Version{})
+			s.acknowledge(w, 0)
+			s.commit(w, 1) // What was sequenced before goes on.
+		},
+	}}
+}
