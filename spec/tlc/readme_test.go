@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// fixedMembership are the hazards that need neither a change of membership nor a
+// failover to be told, and so must have a configuration and a test here.
+var fixedMembership = []int{1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15, 23, 26, 27, 38, 39, 42}
+
+// readmeTable returns the cells of the table whose header begins as given.
+func readmeTable(t *testing.T, header string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n| "+header)
+	if !found {
+		t.Fatalf("README.md has no table that begins with %q", header)
+	}
+	var rows [][]string
+	for line := range strings.Lines(rest) {
+		if len(rows) > 0 && !strings.HasPrefix(line, "|") {
+			break
+		}
+		rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
+	}
+	return rows[2:] // Without the header and the line below it.
+}
+
+func numbers(t *testing.T, cell string) []int {
+	t.Helper()
+	var all []int
+	for _, part := range strings.Split(cell, ", ") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			t.Fatalf("%q is no list of numbers", cell)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func names(cell string) []string {
+	return strings.Split(strings.ReplaceAll(cell, "`", ""), ", ")
+}
+
+// The tables tell of each configuration what the manifest says.
+func TestReadmeSaysWhatTheManifestSays(t *testing.T) {
+	manifest, err := readManifest(filepath.Join("..", "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var models, told []string
+	for _, m := range manifest.Models {
+		models = append(models, fmt.Sprint(m.Name, " ", m.Generated, m.Distinct, m.Depth))
+	}
+	for _, row := range readmeTable(t, "model | what") {
+		n := len(row)
+		told = append(told, names(row[0])[0]+" "+strings.ReplaceAll(strings.Join(row[n-3:n], " "), ",", ""))
+	}
+	slices.Sort(models)
+	slices.Sort(told)
+	if !slices.Equal(told, models) {
+		t.Errorf("README.md has the models\n%s\nthe manifest\n%s", strings.Join(told, "\n"), strings.Join(models, "\n"))
+	}
+	var fails []string
+	told = nil
+	for _, f := range manifest.MustFail {
+		fails = append(fails, fmt.Sprint(f.Name, " ", f.Twin, " ", f.Hazards))
+	}
+	for _, row := range readmeTable(t, "configuration | model") {
+		told = append(told, fmt.Sprint(names(row[0])[0], " ", names(row[1])[0], " ", numbers(t, row[2])))
+	}
+	slices.Sort(fails)
+	slices.Sort(told)
+	if !slices.Equal(told, fails) {
+		t.Errorf("README.md has the configurations\n%s\nthe manifest\n%s", strings.Join(told, "\n"), strings.Join(fails, "\n"))
+	}
+}
+
+// The table of hazards names all configurations of each, and tests that exist.
+func TestHazardsHaveConfigurationsAndTests(t *testing.T) {
+	manifest, err := readManifest(filepath.Join("..", "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[int][]string{}
+	for _, f := range manifest.MustFail {
+		for _, hazard := range f.Hazards {
+			want[hazard] = append(want[hazard], f.Name)
+		}
+	}
+	seen := map[int]bool{}
+	for _, row := range readmeTable(t, "hazard |") {
+		if len(row) != 4 {
+			t.Fatalf("the row %q has %d cells", row, len(row))
+		}
+		hazard := numbers(t, row[0])[0]
+		seen[hazard] = true
+		configurations := names(row[2])
+		slices.Sort(configurations)
+		slices.Sort(want[hazard])
+		if !slices.Equal(configurations, want[hazard]) {
+			t.Errorf("hazard %d has the configurations %v, the manifest says %v", hazard, configurations, want[hazard])
+		}
+		for _, name := range names(row[3]) {
+			if err := findTest(name); err != nil {
+				t.Errorf("hazard %d: %v", hazard, err)
+			}
+		}
+	}
+	for hazard := range want {
+		if !seen[hazard] {
+			t.Errorf("the manifest has configurations for hazard %d, the table has no row", hazard)
+		}
+	}
+	for _, hazard := range fixedMembership {
+		if !seen[hazard] {
+			t.Errorf("hazard %d is missing", hazard)
+		}
+	}
+}
+
+// findTest looks for a test in the form package.TestName, the package by its
+// folder in the repository.
+func findTest(name string) error {
+	folder, function, found := strings.Cut(name, ".")
+	if !found || !strings.HasPrefix(function, "Test") {
+		return fmt.Errorf("%q is not the name of a package and a test", name)
+	}
+	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(folder), "*_test.go"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("%s: there are no tests in %s", name, folder)
+	}
+	definition := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(function) + `\(t \*testing\.T\) \{`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if definition.Match(text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no test %s", name)
+}
+
+func TestMissingTestsAreNoticed(t *testing.T) {
+	if err := findTest("spec/tlc.TestMissingTestsAreNoticed"); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"spec/tlc.TestMissing", "nowhere.TestMissingTestsAreNoticed", "TestMissingTestsAreNoticed", "spec/tlc.findTest"} {
+		if findTest(name) == nil {
+			t.Errorf("%s is found", name)
+		}
+	}
+}
