@@ -14,7 +14,7 @@ import (
 
 // Hazard 1: acknowledgements of one write count for another.
 func TestAcknowledgementsOfTwoWritesAreNotMixed(t *testing.T) {
-	s := newStage(t, 3)
+	s := newScene(t, 3)
 	a, b := s.open(0), s.open(1)
 	first, second := s.put(a, 1, "first"), s.put(b, 1, "second")
 	s.dropped(s.deliver(first, 0), protocol.Acknowledged)
@@ -36,7 +36,7 @@ func TestAcknowledgementsOfTwoWritesAreNotMixed(t *testing.T) {
 
 // Hazard 2: an acknowledgement that comes twice counts as two.
 func TestAcknowledgementThatComesTwiceCountsOnce(t *testing.T) {
-	s := newStage(t, 3)
+	s := newScene(t, 3)
 	w := s.put(s.open(0), 1, "a")
 	ack := s.apply(w, 0)
 	for range 4 {
@@ -49,7 +49,7 @@ func TestAcknowledgementThatComesTwiceCountsOnce(t *testing.T) {
 
 // Hazard 3: a read is sent while its key is clean, and overtaken by a write.
 func TestReadOvertakenByAWriteIsGated(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	early := s.readOf(1)
 	w := s.put(a, 1, "a")
@@ -66,7 +66,7 @@ func TestReadOvertakenByAWriteIsGated(t *testing.T) {
 // Hazard 4: a value is read of a member before all have it, and then an older one
 // of a member that acknowledged something else last.
 func TestUncommittedValueIsNotReleased(t *testing.T) {
-	s := newStage(t, 3)
+	s := newScene(t, 3)
 	a, b := s.open(0), s.open(1)
 	first := s.put(a, 1, "first")
 	s.commit(first)
@@ -92,7 +92,7 @@ func TestUncommittedValueIsNotReleased(t *testing.T) {
 
 // Hazard 6: the commit of one write settles a newer one of the key.
 func TestCommitSettlesItsOwnVersionOnly(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	first, second := s.put(s.open(0), 1, "first"), s.put(s.open(1), 1, "second")
 	ack := s.apply(second, 0)
 	s.commit(first)
@@ -107,7 +107,7 @@ func TestCommitSettlesItsOwnVersionOnly(t *testing.T) {
 // Hazard 7: a write is committed by some of the members.
 func TestCommitWaitsForEveryMember(t *testing.T) {
 	for missing := range 3 {
-		s := newStage(t, 3)
+		s := newScene(t, 3)
 		w := s.put(s.open(0), 1, "a")
 		for i := range 3 {
 			if i != missing {
@@ -124,7 +124,7 @@ func TestCommitWaitsForEveryMember(t *testing.T) {
 // Hazard 8: a write is multicast before it is entered. That it is entered under
 // its lock, whatever another processor does, TestConcurrentDuplicates shows.
 func TestWriteIsEnteredBeforeItIsMulticast(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	m := writeRequest(a, 1, "k", "a")
 	got, err := s.dp.HandleFrame(protocol.NewFrame(&m, client(0), self))
@@ -143,7 +143,7 @@ func TestWriteIsEnteredBeforeItIsMulticast(t *testing.T) {
 
 // Hazard 9: two writes arrive in different orders.
 func TestWritesArriveInAnyOrder(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	first, second := s.put(s.open(0), 1, "first"), s.put(s.open(1), 1, "second")
 	s.dropped(s.deliver(first, 0), protocol.Acknowledged)
 	s.dropped(s.deliver(second, 0), protocol.Acknowledged)
@@ -156,7 +156,7 @@ func TestWritesArriveInAnyOrder(t *testing.T) {
 
 // Hazard 10: a late copy of a put meets a deleted key.
 func TestDeletedKeyRefusesALateWrite(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	first := s.put(a, 1, "a")
 	s.commit(first)
@@ -169,7 +169,7 @@ func TestDeletedKeyRefusesALateWrite(t *testing.T) {
 
 // Hazard 11: a request that comes again gets another version.
 func TestRequestThatComesAgainTakesEffectOnce(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	s.commit(s.put(a, 1, "a"))
 	s.commit(s.put(s.open(1), 1, "b"))
@@ -184,7 +184,7 @@ func TestRequestThatComesAgainTakesEffectOnce(t *testing.T) {
 
 // Hazard 12: a write or an acknowledgement is lost, and a timer makes up for it.
 func TestLostAcknowledgementsAreMadeUpFor(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	w := s.put(a, 1, "a")
 	s.dropped(s.deliver(w, 0), protocol.Acknowledged)
@@ -217,7 +217,7 @@ func TestLostAcknowledgementsAreMadeUpFor(t *testing.T) {
 
 // Hazard 14: two sessions collide in one slot.
 func TestSessionsDoNotShareASlot(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(3)
 	s.idle()
 	b := s.open(3)
@@ -232,7 +232,7 @@ func TestSessionsDoNotShareASlot(t *testing.T) {
 // Hazard 15: the table is full, and a pending write is forgotten, or a new one not
 // entered.
 func TestFullTableForgetsNothing(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	var writes []protocol.Message
 	for slot := range testSlots {
 		writes = append(writes, s.put(s.open(slot), 1, "v"))
@@ -256,7 +256,7 @@ func TestFullTableForgetsNothing(t *testing.T) {
 
 // Hazard 23: a write that a newer one replaces is answered before it is committed.
 func TestSupersededWriteIsAnsweredWhenCommitted(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	first, second := s.put(s.open(0), 1, "first"), s.put(s.open(1), 1, "second")
 	ack := s.apply(first, 0)
 	s.dropped(s.hear(ack, 0), protocol.Acknowledged)
@@ -270,7 +270,7 @@ func TestSupersededWriteIsAnsweredWhenCommitted(t *testing.T) {
 
 // Hazard 26: a tombstone is collected, and then an older write arrives.
 func TestCollectedTombstoneRefusesALateWrite(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	put := s.put(a, 1, "a")
 	s.commit(put)
@@ -288,7 +288,7 @@ func TestCollectedTombstoneRefusesALateWrite(t *testing.T) {
 
 // Hazard 27: messages of a session meet the one that has its slot now.
 func TestLateMessagesOfAReclaimedSession(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	first := s.put(a, 1, "first")
 	s.commit(first)
@@ -312,7 +312,7 @@ func TestLateMessagesOfAReclaimedSession(t *testing.T) {
 // Hazard 38: a pending write that no member holds is given up, and a late copy
 // arrives.
 func TestPendingWriteThatNobodyHoldsStays(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	w := s.put(s.open(0), 1, "a")
 	s.idle()
 	s.idle()
@@ -328,7 +328,7 @@ func TestPendingWriteThatNobodyHoldsStays(t *testing.T) {
 // Hazard 39: a client takes BUSY for the end of a write, of which another copy is
 // sequenced.
 func TestBusyIsNoOutcome(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	session := protocol.Session{ID: s.open(0)}
 	m := session.InvokeWrite(1, 0, protocol.OpPut, []byte("k"), []byte("a"))
 	members := s.model.Members
@@ -351,7 +351,7 @@ func TestBusyIsNoOutcome(t *testing.T) {
 // Hazard 42: a write is refused, and yet its request is taken for one made before
 // when it comes again.
 func TestRefusedWriteLeavesNoTrace(t *testing.T) {
-	s := newStage(t, 2)
+	s := newScene(t, 2)
 	a := s.open(0)
 	first := s.put(a, 1, "first")
 	next := writeRequest(a, 2, "k", "second")

@@ -8,11 +8,11 @@ import (
 	"dalio/protocol"
 )
 
-// stage is a shard without a network: a test hands messages over one by one, in
+// scene is a shard without a network: a test hands messages over one by one, in
 // any order, twice or never. Its coordinator is the bytecode and the reference
 // model at once, which must agree in every byte and in all of their state after
 // each message. The key is always k, and readers and writers have one address.
-type stage struct {
+type scene struct {
 	*testing.T
 	dp       *DataPlane
 	model    *protocol.Coordinator
@@ -21,9 +21,9 @@ type stage struct {
 	ids uint64
 }
 
-func newStage(t *testing.T, members int) *stage {
+func newScene(t *testing.T, members int) *scene {
 	t.Helper()
-	s := &stage{T: t, dp: load(t, ""), model: shard(members)}
+	s := &scene{T: t, dp: load(t, ""), model: shard(members)}
 	for i := range members {
 		s.replicas = append(s.replicas, &protocol.Replica{ID: replica(i).ID, Epoch: s.model.Epoch, Store: protocol.MemoryStore{}})
 	}
@@ -32,7 +32,7 @@ func newStage(t *testing.T, members int) *stage {
 }
 
 // handle gives a message to both coordinators.
-func (s *stage) handle(m protocol.Message, from protocol.Address) protocol.Outcome {
+func (s *scene) handle(m protocol.Message, from protocol.Address) protocol.Outcome {
 	s.Helper()
 	frame := protocol.NewFrame(&m, from, self)
 	got, err := s.dp.HandleFrame(frame)
@@ -46,7 +46,7 @@ func (s *stage) handle(m protocol.Message, from protocol.Address) protocol.Outco
 }
 
 // idle lets the time pass after which a session may be reclaimed.
-func (s *stage) idle() {
+func (s *scene) idle() {
 	s.Helper()
 	for range testTTL {
 		s.model.Tick++
@@ -57,7 +57,7 @@ func (s *stage) idle() {
 }
 
 // open opens a session in the slot, whose owner, if there is one, is idle.
-func (s *stage) open(slot int) protocol.SessionID {
+func (s *scene) open(slot int) protocol.SessionID {
 	s.Helper()
 	m := s.sent(s.tryOpen(slot))
 	if m.Status != protocol.StatusOK || m.Session.Slot() != slot {
@@ -67,20 +67,20 @@ func (s *stage) open(slot int) protocol.SessionID {
 }
 
 // tryOpen asks for a session; the slot is the first choice.
-func (s *stage) tryOpen(slot int) protocol.Outcome {
+func (s *scene) tryOpen(slot int) protocol.Outcome {
 	s.Helper()
 	s.ids++
 	nonce := s.ids*testSlots + uint64(slot)
 	return s.handle(protocol.Message{Type: protocol.OpenRequest, Request: nonce}, client(0))
 }
 
-func (s *stage) request(m protocol.Message) protocol.Outcome {
+func (s *scene) request(m protocol.Message) protocol.Outcome {
 	s.Helper()
 	return s.handle(m, client(0))
 }
 
 // put makes a request, which must be multicast, and returns the Write.
-func (s *stage) put(session protocol.SessionID, request uint64, value string) protocol.Message {
+func (s *scene) put(session protocol.SessionID, request uint64, value string) protocol.Message {
 	s.Helper()
 	return s.multicast(s.request(writeRequest(session, request, "k", value)))
 }
@@ -91,7 +91,7 @@ func deletion(session protocol.SessionID, request uint64) protocol.Message {
 	return m
 }
 
-func (s *stage) multicast(o protocol.Outcome) protocol.Message {
+func (s *scene) multicast(o protocol.Outcome) protocol.Message {
 	s.Helper()
 	m := s.sent(o)
 	if m.Type != protocol.Write {
@@ -102,7 +102,7 @@ func (s *stage) multicast(o protocol.Outcome) protocol.Message {
 
 // apply hands a message to replica i and returns its answer, which is still on
 // its way.
-func (s *stage) apply(m protocol.Message, i int) protocol.Message {
+func (s *scene) apply(m protocol.Message, i int) protocol.Message {
 	s.Helper()
 	m.Replica = s.replicas[i].ID
 	answer, refused := s.replicas[i].Handle(m)
@@ -113,19 +113,19 @@ func (s *stage) apply(m protocol.Message, i int) protocol.Message {
 }
 
 // hear hands an answer of replica i to the coordinator.
-func (s *stage) hear(answer protocol.Message, i int) protocol.Outcome {
+func (s *scene) hear(answer protocol.Message, i int) protocol.Outcome {
 	s.Helper()
 	return s.handle(answer, replica(i).Address)
 }
 
 // deliver does both.
-func (s *stage) deliver(m protocol.Message, i int) protocol.Outcome {
+func (s *scene) deliver(m protocol.Message, i int) protocol.Outcome {
 	s.Helper()
 	return s.hear(s.apply(m, i), i)
 }
 
 // commit delivers a Write to every replica; the last acknowledgement must answer.
-func (s *stage) commit(w protocol.Message) {
+func (s *scene) commit(w protocol.Message) {
 	s.Helper()
 	for i := range s.replicas[1:] {
 		s.dropped(s.deliver(w, i), protocol.Acknowledged)
@@ -135,7 +135,7 @@ func (s *stage) commit(w protocol.Message) {
 
 // readOf asks for the key, until the coordinator chooses replica i, and returns
 // the Read.
-func (s *stage) readOf(i int) protocol.Message {
+func (s *scene) readOf(i int) protocol.Message {
 	s.Helper()
 	for range s.replicas {
 		s.ids++
@@ -148,12 +148,12 @@ func (s *stage) readOf(i int) protocol.Message {
 }
 
 // read reads the key at replica i.
-func (s *stage) read(i int) protocol.Outcome {
+func (s *scene) read(i int) protocol.Outcome {
 	s.Helper()
 	return s.deliver(s.readOf(i), i)
 }
 
-func (s *stage) sent(o protocol.Outcome) protocol.Message {
+func (s *scene) sent(o protocol.Outcome) protocol.Message {
 	s.Helper()
 	if o.Verdict != protocol.Transmit && o.Verdict != protocol.Multicast {
 		s.Fatalf("nothing was sent: %v (%v)", o.Verdict, o.Reason)
@@ -161,14 +161,14 @@ func (s *stage) sent(o protocol.Outcome) protocol.Message {
 	return mustDecode(s, o.Frame)
 }
 
-func (s *stage) dropped(o protocol.Outcome, want protocol.Reason) {
+func (s *scene) dropped(o protocol.Outcome, want protocol.Reason) {
 	s.Helper()
 	if o.Verdict != protocol.Drop || o.Reason != want {
 		s.Fatalf("%v (%v), want a drop (%v)", o.Verdict, o.Reason, want)
 	}
 }
 
-func (s *stage) answered(o protocol.Outcome, want protocol.Status) {
+func (s *scene) answered(o protocol.Outcome, want protocol.Status) {
 	s.Helper()
 	if m := s.sent(o); m.Type != protocol.WriteResponse || m.Status != want {
 		s.Fatalf("sent a %v (%v), want a WriteResponse (%v)", m.Type, m.Status, want)
@@ -176,7 +176,7 @@ func (s *stage) answered(o protocol.Outcome, want protocol.Status) {
 }
 
 // released fails unless the reader gets the value, "" for none.
-func (s *stage) released(o protocol.Outcome, want string) {
+func (s *scene) released(o protocol.Outcome, want string) {
 	s.Helper()
 	m := s.sent(o)
 	if m.Type != protocol.ReadResponse || m.Status != protocol.StatusOK || string(m.Value) != want || (m.Op == protocol.OpPut) != (want != "") {
@@ -185,7 +185,7 @@ func (s *stage) released(o protocol.Outcome, want string) {
 }
 
 // gated fails unless the reply asks elsewhere, or drives its write on.
-func (s *stage) gated(o protocol.Outcome) {
+func (s *scene) gated(o protocol.Outcome) {
 	s.Helper()
 	if m := s.sent(o); m.Type != protocol.Read && m.Type != protocol.Write {
 		s.Fatalf("sent a %v of %v %q, which is not committed", m.Type, m.Op, m.Value)
@@ -193,7 +193,7 @@ func (s *stage) gated(o protocol.Outcome) {
 }
 
 // pending fails unless the session's slot holds a pending write of this version.
-func (s *stage) pending(w protocol.Message) {
+func (s *scene) pending(w protocol.Message) {
 	s.Helper()
 	e := s.model.Sessions[w.Session.Slot()]
 	if e.Owner != w.Session || e.Seq != w.Version.Seq || !e.Pending() {
