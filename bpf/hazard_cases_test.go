@@ -2,12 +2,16 @@
 
 package bpf
 
-import "dalio/protocol"
+import (
+	"slices"
+
+	"dalio/protocol"
+)
 
 // hazards lists those that the coordinator alone has to do with. The others are
 // between it, its successor and the replicas: see spec/README.md.
 func hazards() []hazard {
-	return append(hazardsOfWrites(), hazardsOfMembership()...)
+	return slices.Concat(hazardsOfWrites(), hazardsOfCommits(), hazardsOfReads(), hazardsOfTheTable(), hazardsOfMembership())
 }
 
 func hazardsOfWrites() []hazard {

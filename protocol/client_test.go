@@ -72,6 +72,13 @@ func TestWriteThatWasSentIsUnknownUntilAnswered(t *testing.T) {
 	if r := s.Abandon(); r != Unknown || !s.Closed {
 		t.Errorf("abandoned: %v, closed %v", r, s.Closed)
 	}
+	// BUSY was said to one copy of the request; another may have been sequenced.
+	s = Session{ID: 5}
+	s.InvokeWrite(1, 0, OpPut, []byte("k"), []byte("v"))
+	s.HandleWriteResponse(response(WriteResponse, StatusBusy, 1, 5))
+	if r := s.Abandon(); r != Unknown || !s.Closed {
+		t.Errorf("abandoned after BUSY: %v, closed %v", r, s.Closed)
+	}
 }
 
 func TestReadTakesOnlyItsOwnUndamagedAnswer(t *testing.T) {

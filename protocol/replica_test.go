@@ -42,6 +42,24 @@ func TestReplicaAppliesOnlyNewerWritesAndAcknowledgesAll(t *testing.T) {
 	}
 }
 
+func TestReplicaTakesWritesUpToItsMarkForStale(t *testing.T) {
+	r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}}
+	// The tombstone of version 8 is gone.
+	if !r.Settle(3, Version{3, 8}, Version{3, 8}) {
+		t.Fatal("the marks are not raised")
+	}
+	for seq, applied := range map[uint64]bool{7: false, 8: false, 9: true} {
+		r.Store = MemoryStore{}
+		ack, refused := r.Handle(versioned(put(1, 1, "k", "v"), seq))
+		if refused != NotRefused || ack.Type != WriteAck || ack.Version.Seq != seq {
+			t.Errorf("version %d is acknowledged with %+v (%v)", seq, ack, refused)
+		}
+		if held := r.Store.Get([]byte("k")); (held.Version.Seq == seq) != applied {
+			t.Errorf("after version %d the key has version %v", seq, held.Version)
+		}
+	}
+}
+
 func TestReplicaKeepsEpochsApart(t *testing.T) {
 	r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}}
 	old := put(1, 1, "k", "old")

@@ -133,9 +133,11 @@ func TestHazardsHaveConfigurationsAndTests(t *testing.T) {
 }
 
 // findTest looks for a test in the form package.TestName, the package by its
-// folder in the repository.
+// folder in the repository, or for a case of a test in the form
+// package.TestName/8, where the cases have names such as "8: what happens".
 func findTest(name string) error {
-	folder, function, found := strings.Cut(name, ".")
+	folder, test, found := strings.Cut(name, ".")
+	function, number, isCase := strings.Cut(test, "/")
 	if !found || !strings.HasPrefix(function, "Test") {
 		return fmt.Errorf("%q is not the name of a package and a test", name)
 	}
@@ -143,24 +145,31 @@ func findTest(name string) error {
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("%s: there are no tests in %s", name, folder)
 	}
-	definition := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(function) + `\(t \*testing\.T\) \{`)
+	var tests strings.Builder
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		if definition.Match(text) {
-			return nil
-		}
+		tests.Write(text)
 	}
-	return fmt.Errorf("there is no test %s", name)
+	if !strings.Contains(tests.String(), "\nfunc "+function+"(t *testing.T) {\n") {
+		return fmt.Errorf("there is no test %s", name)
+	}
+	if isCase && !regexp.MustCompile(`\bname: +"`+regexp.QuoteMeta(number)+`: `).MatchString(tests.String()) {
+		return fmt.Errorf("the test %s has no case %s", function, number)
+	}
+	return nil
 }
 
 func TestMissingTestsAreNoticed(t *testing.T) {
-	if err := findTest("spec/tlc.TestMissingTestsAreNoticed"); err != nil {
-		t.Error(err)
+	for _, name := range []string{"spec/tlc.TestMissingTestsAreNoticed", "bpf.TestHazards/4"} {
+		if err := findTest(name); err != nil {
+			t.Error(err)
+		}
 	}
-	for _, name := range []string{"spec/tlc.TestMissing", "nowhere.TestMissingTestsAreNoticed", "TestMissingTestsAreNoticed", "spec/tlc.findTest"} {
+	for _, name := range []string{"spec/tlc.TestMissing", "nowhere.TestMissingTestsAreNoticed", "TestMissingTestsAreNoticed",
+		"spec/tlc.findTest", "bpf.TestHazards/999", "bpf.TestHazard/4"} {
 		if findTest(name) == nil {
 			t.Errorf("%s is found", name)
 		}
