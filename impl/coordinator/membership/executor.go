@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"dalio/impl/config"
 	"dalio/protocol"
@@ -24,8 +25,9 @@ type Plane interface {
 	// Shut has the data plane drop every message.
 	Shut() error
 	// Open has it handle messages in a new epoch, with an empty table but for the
-	// session records given. All members serve.
-	Open(ctx context.Context, e protocol.Epoch, members []config.Member, sessions []protocol.Message, minMembers int) error
+	// session records given. All members serve. Asked is when the members were asked
+	// for something that all of them have answered since, by Executor.Now.
+	Open(ctx context.Context, e protocol.Epoch, members []config.Member, sessions []protocol.SessionRecord, minMembers int, asked time.Duration) error
 }
 
 // Replicas is what steps ask of replicas. A request may arrive late, when another
@@ -47,11 +49,14 @@ type Executor struct {
 	Plane    Plane
 	Replicas Replicas
 	Store    config.Store
+	// Now is the clock of the data plane's leases.
+	Now func() time.Duration
 	// InTurn has replicas asked one by one, for tests in which the order matters.
 	InTurn bool
 
 	collected map[protocol.ReplicaID]Recent
 	recovered union
+	asked     time.Duration
 }
 
 // Do takes a step. Base is the revision of the configuration that the step was
@@ -84,12 +89,13 @@ func (x *Executor) Do(ctx context.Context, a *Action, base config.Revision, sess
 	case Install:
 		err = x.install(ctx, a)
 	case OpenMembers:
+		x.asked = x.Now()
 		err = errors.Join(x.each(a.Members, func(m config.Member) error { return x.Replicas.Open(ctx, m, a.Epoch) })...)
 	case OpenKernel:
-		records := slices.SortedFunc(maps.Values(x.recovered.sessions), func(a, b protocol.Message) int {
+		records := slices.SortedFunc(maps.Values(x.recovered.sessions), func(a, b protocol.SessionRecord) int {
 			return a.Session.Slot() - b.Session.Slot()
 		})
-		err = x.Plane.Open(ctx, a.Epoch, a.Members, records, a.MinMembers)
+		err = x.Plane.Open(ctx, a.Epoch, a.Members, records, a.MinMembers, x.asked)
 		x.collected, x.recovered = nil, union{}
 	default:
 		err = fmt.Errorf("there is no step %q", a.Kind)

@@ -87,7 +87,8 @@ func (h *simHost) crash() {
 func (h *simHost) control() {
 	manager := NewManager()
 	h.manager, h.sources = manager, map[protocol.ReplicaID]config.Member{}
-	executor := &Executor{Plane: simPlane{h}, Replicas: simControl{h}, Store: simStore{h}, InTurn: true}
+	executor := &Executor{Plane: simPlane{h}, Replicas: simControl{h}, Store: simStore{h}, InTurn: true,
+		Now: func() time.Duration { return h.world.now }}
 	known, revision := h.world.config, h.world.revision
 	for {
 		view := h.view(known)
@@ -155,7 +156,7 @@ func (p simPlane) Shut() error {
 	return nil
 }
 
-func (p simPlane) Open(_ context.Context, e protocol.Epoch, members []config.Member, sessions []protocol.Message, minMembers int) error {
+func (p simPlane) Open(_ context.Context, e protocol.Epoch, members []config.Member, sessions []protocol.SessionRecord, minMembers int, _ time.Duration) error {
 	p.h.pause()
 	p.h.kernel.open(e, members, sessions, minMembers)
 	return nil

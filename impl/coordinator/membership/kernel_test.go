@@ -58,7 +58,7 @@ func (k *simKernel) setMembers(members []config.Member) {
 	k.IDs, k.Members = ids, InMask(members)
 }
 
-func (k *simKernel) open(e protocol.Epoch, members []config.Member, sessions []protocol.Message, minMembers int) {
+func (k *simKernel) open(e protocol.Epoch, members []config.Member, sessions []protocol.SessionRecord, minMembers int) {
 	w := k.host.world
 	*k = simKernel{host: k.host, entries: make([]entry, len(w.lanes))}
 	k.setMembers(members)
@@ -109,7 +109,7 @@ func (k *simKernel) request(l *lane) {
 		k.seq++
 		version := protocol.Version{Epoch: k.Epoch, Seq: k.seq}
 		e.request, e.version, e.acks, e.pending = l.request, version, 0, true
-		e.write = protocol.Message{Type: protocol.Write, Epoch: k.Epoch, Version: version, Session: l.session,
+		e.write = protocol.Message{Type: protocol.Write, Epoch: k.Epoch, Version: version, Session: l.session, Writer: l.session,
 			Request: l.request, Key: []byte(l.key), Value: []byte(l.value)}
 		k.multicast(e)
 	}

@@ -7,41 +7,33 @@ import (
 )
 
 // Recent is what a replica holds that others may lack: its records above the
-// floor, as Write messages, and its session records, as WriteAck messages.
+// floor, as Write messages, and its session records.
 type Recent struct {
 	Records  []protocol.Message
-	Sessions []protocol.Message
+	Sessions []protocol.SessionRecord
 }
 
 // union is the newest of what several replicas hold.
 type union struct {
 	records  map[string]protocol.Message
-	sessions map[int]protocol.Message
+	sessions protocol.SessionTable
 }
 
 // newestOf returns the union of what replicas hold: of each key the newest
 // version, of each slot the latest request.
 func newestOf(all ...Recent) union {
-	u := union{records: map[string]protocol.Message{}, sessions: map[int]protocol.Message{}}
+	u := union{records: map[string]protocol.Message{}, sessions: protocol.SessionTable{}}
 	for _, r := range all {
 		for _, m := range r.Records {
 			if old, ok := u.records[string(m.Key)]; !ok || old.Version.Less(m.Version) {
 				u.records[string(m.Key)] = m
 			}
 		}
-		for _, m := range r.Sessions {
-			if old, ok := u.sessions[m.Session.Slot()]; !ok || later(&m, &old) {
-				u.sessions[m.Session.Slot()] = m
-			}
+		for _, s := range r.Sessions {
+			u.sessions.Record(s)
 		}
 	}
 	return u
-}
-
-// later says whether the session record a is of a later request than b: session
-// ids of one slot grow, and so do a session's requests.
-func later(a, b *protocol.Message) bool {
-	return a.Session > b.Session || a.Session == b.Session && a.Request > b.Request
 }
 
 // lackedBy returns what a replica that holds r has to be given. What it holds
@@ -54,9 +46,9 @@ func (u union) lackedBy(r Recent) Recent {
 			lacks.Records = append(lacks.Records, m)
 		}
 	}
-	for slot, m := range u.sessions {
-		if have, ok := held.sessions[slot]; !ok || later(&m, &have) {
-			lacks.Sessions = append(lacks.Sessions, m)
+	for slot, s := range u.sessions {
+		if s.Newer(held.sessions[slot]) {
+			lacks.Sessions = append(lacks.Sessions, s)
 		}
 	}
 	return lacks

@@ -30,7 +30,7 @@ type simReplica struct {
 	open     bool
 	floor    protocol.Version
 	store    map[string]protocol.Message
-	sessions map[int]protocol.Message
+	sessions protocol.SessionTable
 	// old has what is of an earlier membership and proves nothing: keys and slots.
 	old map[any]bool
 
@@ -46,7 +46,7 @@ func newReplica(address netip.AddrPort, durable bool) *simReplica {
 
 func (r *simReplica) forget() {
 	*r = simReplica{address: r.address, durable: r.durable, up: r.up, store: map[string]protocol.Message{},
-		sessions: map[int]protocol.Message{}, old: map[any]bool{}, catchUp: CatchUp{State: NotBegun}}
+		sessions: protocol.SessionTable{}, old: map[any]bool{}, catchUp: CatchUp{State: NotBegun}}
 }
 
 func (r *simReplica) crash() {
@@ -63,7 +63,7 @@ func (r *simReplica) write(m protocol.Message) (protocol.Message, bool) {
 		return m, false
 	}
 	r.take(m)
-	r.record(m)
+	r.record(protocol.RecordOf(&m))
 	m.Type, m.Value = protocol.WriteAck, nil
 	return m, true
 }
@@ -75,13 +75,13 @@ func (r *simReplica) take(m protocol.Message) {
 	}
 }
 
-func (r *simReplica) record(m protocol.Message) {
-	slot := m.Session.Slot()
-	if have := r.sessions[slot]; r.old[slot] || later(&m, &have) {
-		m.Value = nil
-		r.sessions[slot] = m
+func (r *simReplica) record(s protocol.SessionRecord) {
+	slot := s.Session.Slot()
+	if r.old[slot] {
+		delete(r.sessions, slot)
 		delete(r.old, slot)
 	}
+	r.sessions.Record(s)
 }
 
 func (r *simReplica) read(m protocol.Message) (protocol.Message, bool) {

@@ -52,7 +52,7 @@ func (w *world) checkHolds(r *simReplica) {
 		if r.old[key] || r.store[key].Version.Less(m.Version) {
 			w.fatalf("member %d in sync holds %v of %q, and %s was committed as %v", r.id, r.store[key].Version, key, id, m.Version)
 		}
-		if have := r.sessions[slot]; r.old[slot] || later(&m, &have) {
+		if have := r.sessions[slot]; r.old[slot] || protocol.RecordOf(&m).Newer(have) {
 			w.fatalf("member %d in sync knows request %v/%d of the slot, and %s was committed", r.id, have.Session, have.Request, id)
 		}
 	}

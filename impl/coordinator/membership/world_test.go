@@ -186,7 +186,7 @@ func (w *world) answer(l *lane, v protocol.Version) {
 	if before, ok := w.committed[id]; ok && before.Version != v {
 		w.fatalf("request %s was committed as %v and answered as %v", id, before.Version, v)
 	}
-	w.committed[id] = protocol.Message{Version: v, Session: l.session, Request: l.request, Key: []byte(l.key)}
+	w.committed[id] = protocol.Message{Version: v, Session: l.session, Writer: l.session, Request: l.request, Key: []byte(l.key)}
 	w.seen(l.key, v)
 	l.open = false
 	l.done++
