@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"dalio/bpf"
+	"dalio/impl/config"
 	"dalio/protocol"
 )
 
@@ -30,27 +30,35 @@ type dataPlane interface {
 	Counters() (bpf.Counters, error)
 	SetMembers(...protocol.Member) error
 	SetPaths([protocol.MaxMembers]int) error
+	SetServing(uint16) error
+	SetMinMembers(int) error
+	Shut() error
+	Open(bpf.Epoch) error
+	Floor() (protocol.Version, error)
 	Close() error
 }
 
-// Coordinator is a coordinator that serves: its data plane is attached.
+// Coordinator is a coordinator whose data plane is attached: the one that serves,
+// or one that stands by.
 type Coordinator struct {
 	options Options
 	network *network
-	plane   dataPlane
+	plane   *plane
 	prober  *prober
-	status  *statusServer // nil without a status socket
+	manager *manager // nil if the members never change
+	// servers serve the admin API.
+	servers []*statusServer
 	started time.Time
 	close   func() error
 
-	mu      sync.Mutex
-	watch   watch
-	members []located
+	mu    sync.Mutex
+	watch watch
+	heard map[netip.AddrPort]time.Time
 }
 
-// Start loads the data plane, finds the replicas' hardware addresses and attaches
-// it. When it returns, clients are served. Errors that wrap ErrConfiguration say
-// what has to be changed. The caller must Serve or Close.
+// Start loads the data plane and attaches it. When it returns, clients are served,
+// by this coordinator or by the one that it stands by for. Errors that wrap
+// ErrConfiguration say what has to be changed. The caller must Serve or Close.
 func Start(ctx context.Context, o Options) (*Coordinator, error) {
 	o = o.withDefaults()
 	if err := o.check(); err != nil {
@@ -60,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Coordinator, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Coordinator{options: o, network: n, started: time.Now()}
+	c := &Coordinator{options: o, network: n, started: time.Now(), heard: map[netip.AddrPort]time.Time{}}
 	c.close = sync.OnceValue(c.shutdown)
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -72,67 +80,104 @@ func (c *Coordinator) start(ctx context.Context) error {
 	o := c.options
 	// Loading comes first because it needs no other machine: what this one lacks
 	// is said at once.
-	plane, err := bpf.Load(bpf.Options{
-		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
-		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
-	})
+	data, err := c.load()
 	if err != nil && o.Object != "" {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)
 	}
 	if err != nil {
 		return explain(err)
 	}
-	c.plane = plane
-	if c.prober, err = newProber(o.Listen.Addr(), o.Epoch, o.Replicas); err != nil {
-		return err
-	}
+	c.plane = &plane{data: data, network: c.network, nudge: c.nudge, enter: o.enter}
 	if o.SessionTTL != 0 && o.SessionTTL < clientIdle {
 		o.Logger.Warn("clients may use a session again after it has been reclaimed, and then not know what became of a write",
 			"session_ttl", o.SessionTTL, "want", clientIdle)
 	}
-	resolving, cancel := context.WithTimeout(ctx, o.ResolveTimeout)
-	defer cancel()
-	if c.members, err = c.network.resolve(resolving, o.Replicas, c.prober.send); err != nil {
-		return err
-	}
-	if err := c.open(plane); err != nil {
+	if err := data.Attach(c.network.indices()...); err != nil {
 		return explain(err)
 	}
-	if o.StatusSocket != "" {
-		if c.status, err = serveStatus(o.StatusSocket, c.Status); err != nil {
+	if c.prober, err = newProber(o.Listen, c.answered); err != nil {
+		return err
+	}
+	if o.Shared == nil {
+		if err := c.openFixed(ctx); err != nil {
+			return explain(err)
+		}
+	} else {
+		if c.manager, err = startManager(ctx, c); err != nil {
 			return err
 		}
+	}
+	if err := c.serveAPI(); err != nil {
+		return err
+	}
+	if c.manager != nil {
+		return c.manager.awaitReady(ctx)
 	}
 	return nil
 }
 
-// open gives the data plane its first configuration and lets frames in.
-func (c *Coordinator) open(plane *bpf.DataPlane) error {
-	var serving uint16
-	for _, m := range c.members {
-		serving |= 1 << m.ID.Index()
+func (c *Coordinator) serveAPI() error {
+	handler := c.handler()
+	if path := c.options.StatusSocket; path != "" {
+		s, err := serveStatus(path, handler)
+		if err != nil {
+			return err
+		}
+		c.servers = append(c.servers, s)
 	}
-	if err := plane.SetEpoch(c.options.Epoch); err != nil {
-		return err
+	if c.options.Admin.IsValid() {
+		s, err := serveAdmin(c.options.Admin, handler)
+		if err != nil {
+			return err
+		}
+		c.servers = append(c.servers, s)
 	}
-	if err := c.place(c.members); err != nil {
-		return err
-	}
-	if err := plane.SetServing(serving); err != nil {
-		return err
-	}
-	return plane.Attach(c.network.indices()...)
+	return nil
 }
 
-// place tells the data plane where the members are.
-func (c *Coordinator) place(members []located) error {
-	var plain []protocol.Member
-	var paths [protocol.MaxMembers]int
-	for _, m := range members {
-		plain = append(plain, m.Member)
-		paths[m.ID.Index()] = m.device
+func (c *Coordinator) load() (*bpf.DataPlane, error) {
+	o := c.options
+	return bpf.Load(bpf.Options{
+		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
+		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
+	})
+}
+
+// openFixed opens the data plane for members that never change.
+func (c *Coordinator) openFixed(ctx context.Context) error {
+	resolving, cancel := context.WithTimeout(ctx, c.options.ResolveTimeout)
+	defer cancel()
+	var members []config.Member
+	for _, r := range c.options.Replicas {
+		members = append(members, config.Member{ID: r.ID, Address: r.Address, InSync: true})
 	}
-	return errors.Join(c.plane.SetMembers(plain...), c.plane.SetPaths(paths))
+	return c.plane.Open(resolving, c.options.Epoch, members, nil, 1, bpf.Now())
+}
+
+// nudge sends a replica something, which makes the kernel look for its machine.
+func (c *Coordinator) nudge(r Replica) { c.prober.probe(r.Address, c.options.Epoch, r.ID) }
+
+// answered takes note of a replica's answer to a probe.
+func (c *Coordinator) answered(from netip.AddrPort, m *protocol.Message) {
+	now := time.Now()
+	c.mu.Lock()
+	c.heard[from] = now
+	c.mu.Unlock()
+	if c.manager != nil {
+		c.manager.answered(from, m, now)
+	}
+}
+
+// probeAll asks the members whether they are there, for people to see.
+func (c *Coordinator) probeAll() {
+	epoch := c.plane.view().Epoch
+	for _, m := range c.plane.located() {
+		c.prober.probe(addrPort(m.Address), epoch, m.ID)
+	}
+}
+
+func addrPort(a protocol.Address) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4(a.IP), a.Port)
 }
 
 // Serve keeps the data plane's clock and watches over it until the context ends,
@@ -140,7 +185,7 @@ func (c *Coordinator) place(members []located) error {
 func (c *Coordinator) Serve(ctx context.Context) error {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
-	c.prober.sendAll()
+	c.probeAll()
 	for {
 		select {
 		case <-ctx.Done():
@@ -154,17 +199,17 @@ func (c *Coordinator) Serve(ctx context.Context) error {
 }
 
 func (c *Coordinator) tick(now time.Time) error {
-	if err := c.plane.Tick(); err != nil {
+	if err := c.plane.data.Tick(); err != nil {
 		return err
 	}
 	if err := c.network.present(); err != nil {
 		return err
 	}
-	c.prober.sendAll()
+	c.probeAll()
 	if err := c.followNeighbours(); err != nil {
 		return err
 	}
-	counters, err := c.plane.Counters()
+	counters, err := c.plane.data.Counters()
 	if err != nil {
 		return err
 	}
@@ -173,11 +218,14 @@ func (c *Coordinator) tick(now time.Time) error {
 	if !c.watch.due(counters, now) {
 		return nil
 	}
-	state, err := c.plane.State()
+	state, err := c.plane.data.State()
 	if err != nil {
 		return err
 	}
 	c.watch.scan(state, now)
+	if c.manager != nil {
+		c.manager.abandoned(c.watch.older(state, now, abandonedAfter), state)
+	}
 	return nil
 }
 
@@ -189,64 +237,67 @@ func (c *Coordinator) followNeighbours() error {
 	if err != nil {
 		return err
 	}
-	changed := false
-	members := slices.Clone(c.members)
-	for i := range members {
-		m := &members[i]
-		hop, err := c.network.nextHop(netip.AddrFrom4(m.Address.IP))
-		if err != nil {
-			continue // A route that is gone for now changes nothing.
+	return c.plane.follow(func(members []located) bool {
+		changed := false
+		for i := range members {
+			m := &members[i]
+			hop, err := c.network.nextHop(netip.AddrFrom4(m.Address.IP))
+			if err != nil {
+				continue // A route that is gone for now changes nothing.
+			}
+			if mac, ok := known[hop]; ok && (mac != m.Address.MAC || hop.device != m.device) {
+				c.options.Logger.Info("a replica is reached another way", "replica", m.ID,
+					"was", net.HardwareAddr(m.Address.MAC[:]).String(), "is", net.HardwareAddr(mac[:]).String(), "device", c.network.nameOf(hop.device))
+				m.Address.MAC, m.device = mac, hop.device
+				changed = true
+			}
 		}
-		if mac, ok := known[hop]; ok && (mac != m.Address.MAC || hop.device != m.device) {
-			c.options.Logger.Info("a replica is reached another way", "replica", m.ID,
-				"was", net.HardwareAddr(m.Address.MAC[:]).String(), "is", net.HardwareAddr(mac[:]).String(), "device", c.network.nameOf(hop.device))
-			m.Address.MAC, m.device = mac, hop.device
-			changed = true
-		}
-	}
-	if !changed {
-		return nil
-	}
-	c.mu.Lock()
-	c.members = members
-	c.mu.Unlock()
-	return c.place(members)
+		return changed
+	})
 }
 
 // Status reports on the coordinator as it is now.
 func (c *Coordinator) Status() (*Status, error) {
-	state, err := c.plane.State()
+	state, err := c.plane.data.State()
 	if err != nil {
 		return nil, err
 	}
-	counters, err := c.plane.Counters()
+	counters, err := c.plane.data.Counters()
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	s := &Status{Address: c.options.Listen.String(), Device: c.network.String(), Uptime: now.Sub(c.started).Seconds(),
-		Members: []Member{}, Pending: []PendingWrite{},
+	s := &Status{Name: c.options.Name, Address: c.options.Listen.String(), Device: c.network.String(), Uptime: now.Sub(c.started).Seconds(),
+		Role: RoleFixed, Members: []Member{}, Pending: []PendingWrite{},
 		Drops: counters.Drops, Actions: counters.Actions, Activities: counters.Activities}
+	members := c.plane.located()
 	c.mu.Lock()
 	c.watch.scan(state, now)
 	c.watch.report(s, state, now)
-	members := c.members
-	c.mu.Unlock()
 	for i := range s.Members {
 		m := &s.Members[i]
-		id := protocol.ReplicaID(m.ID)
-		m.Reads = counters.Reads[id.Index()]
+		m.Reads = counters.Reads[protocol.ReplicaID(m.ID).Index()]
 		for _, located := range members {
-			if located.ID == id {
+			if located.ID == protocol.ReplicaID(m.ID) {
 				m.Device = c.network.nameOf(located.device)
+				m.LastHeard = ago(c.heard[addrPort(located.Address)], now)
 			}
 		}
-		if heard := c.prober.lastHeard(id); !heard.IsZero() {
-			ago := now.Sub(heard).Seconds()
-			m.LastHeard = &ago
-		}
+	}
+	c.mu.Unlock()
+	if c.manager != nil {
+		c.manager.report(s, now)
 	}
 	return s, nil
+}
+
+// ago returns the seconds since then, nil for never.
+func ago(then, now time.Time) *float64 {
+	if then.IsZero() {
+		return nil
+	}
+	seconds := now.Sub(then).Seconds()
+	return &seconds
 }
 
 // Close detaches the data plane and frees what it holds. Later calls return what
@@ -255,14 +306,17 @@ func (c *Coordinator) Close() error { return c.close() }
 
 func (c *Coordinator) shutdown() error {
 	var problems []error
-	if c.status != nil {
-		problems = append(problems, c.status.close())
+	for _, s := range c.servers {
+		problems = append(problems, s.close())
+	}
+	if c.manager != nil {
+		c.manager.close()
 	}
 	if c.prober != nil {
 		problems = append(problems, c.prober.close())
 	}
 	if c.plane != nil {
-		problems = append(problems, c.plane.Close())
+		problems = append(problems, c.plane.data.Close())
 	}
 	c.network.close()
 	return errors.Join(problems...)

@@ -3,10 +3,12 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"dalio/bpf"
+	"dalio/impl/config"
 	"dalio/protocol"
 )
 
@@ -57,21 +60,123 @@ type Options struct {
 	SessionTTL uint32
 	// Object is a data plane to load in place of the embedded one.
 	Object string
-	// StatusSocket is the path of a unix socket to serve the status on, if not empty.
-	StatusSocket   string
+	// Shared is where the coordinators of a shard agree on its members. If nil, the
+	// members are the Replicas, and never change.
+	Shared Shared
+	// Name tells the coordinators of a shard apart; the address if empty.
+	Name string
+	// Shard is the name of the shard.
+	Shard string
+	// Found has the replicas that a shard begins with that was never open, and
+	// MinMembers how many members it must have for new writes.
+	Found      []netip.AddrPort
+	MinMembers int
+	// Standby: the coordinator never founds a shard.
+	Standby bool
+	// SuspectAfter is how long a replica may be silent before it is taken out,
+	// TakeoverAfter how long another coordinator's data plane may be before this
+	// one takes over, and ControlTimeout how long its control plane may be gone.
+	SuspectAfter, TakeoverAfter, ControlTimeout time.Duration
+	// Lease is for how long reads are released after a member was heard last. It
+	// must be the same for all coordinators of a shard.
+	Lease time.Duration
+	// StatusSocket is the path of a unix socket to serve the admin API on, and Admin
+	// an address for that, if they are not empty. Whoever reaches them may use them.
+	StatusSocket string
+	Admin        netip.AddrPort
+	// ResolveTimeout bounds the search for the hardware addresses of fixed members.
 	ResolveTimeout time.Duration
+	// Dial opens the connections to replicas, in place of a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger is silent if nil.
 	Logger *slog.Logger
+
+	// enter is for tests that have several hosts in one process: it runs a function
+	// on this coordinator's.
+	enter func(func() error) error
 }
 
+// Shared is what the coordinators of a shard share: its configuration, and who of
+// them is there.
+type Shared interface {
+	config.Store
+	// Changes gets an entry when something may have changed.
+	Changes(context.Context) <-chan struct{}
+	// Announce makes a coordinator known until the context ends.
+	Announce(context.Context, config.Presence, time.Duration)
+	Present(context.Context) ([]config.Presence, error)
+}
+
+// Defaults of Options for members that change.
+const (
+	DefaultShard          = "dalio"
+	DefaultSuspectAfter   = 200 * time.Millisecond
+	DefaultTakeoverAfter  = 300 * time.Millisecond
+	DefaultControlTimeout = 10 * time.Second
+	DefaultLease          = 250 * time.Millisecond
+)
+
 func (o Options) withDefaults() Options {
+	if o.Shared != nil {
+		o = o.withSharedDefaults()
+	}
 	if o.ResolveTimeout == 0 {
 		o.ResolveTimeout = DefaultResolveTimeout
+	}
+	if o.enter == nil {
+		o.enter = func(do func() error) error { return do() }
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: followTimeout}).DialContext
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	return o
+}
+
+func (o Options) withSharedDefaults() Options {
+	for _, d := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{{&o.SuspectAfter, DefaultSuspectAfter}, {&o.TakeoverAfter, DefaultTakeoverAfter},
+		{&o.ControlTimeout, DefaultControlTimeout}, {&o.Lease, DefaultLease}} {
+		if *d.value == 0 {
+			*d.value = d.usual
+		}
+	}
+	if o.Name == "" {
+		o.Name = o.Listen.String()
+	}
+	if o.Shard == "" {
+		o.Shard = DefaultShard
+	}
+	if o.MinMembers == 0 {
+		o.MinMembers = 1
+	}
+	if o.Sessions == 0 {
+		o.Sessions = bpf.DefaultMaxSessions
+	}
+	return o
+}
+
+func (o Options) checkShared() error {
+	for _, a := range o.Found {
+		if !usable(a) || a.Addr() == o.Listen.Addr() {
+			return fmt.Errorf("%w: replica at %v: an IPv4 address other than the coordinator's is needed", ErrConfiguration, a)
+		}
+	}
+	switch {
+	case !config.ValidName(o.Name) || !config.ValidName(o.Shard):
+		return fmt.Errorf("%w: name %q, shard %q: names have 1 to 64 characters, no slashes and no spaces", ErrConfiguration, o.Name, o.Shard)
+	case len(o.Found) > protocol.MaxMembers:
+		return fmt.Errorf("%w: %d replicas: a shard has 1 to %d", ErrConfiguration, len(o.Found), protocol.MaxMembers)
+	case o.MinMembers < 1 || o.MinMembers > protocol.MaxMembers:
+		return fmt.Errorf("%w: at least %d members: want 1 to %d", ErrConfiguration, o.MinMembers, protocol.MaxMembers)
+	case min(o.SuspectAfter, o.TakeoverAfter, o.ControlTimeout, o.Lease) < probeInterval:
+		return fmt.Errorf("%w: no time may be shorter than %v, in which a replica is heard once", ErrConfiguration, probeInterval)
+	}
+	return nil
 }
 
 func (o Options) check() error {
@@ -80,6 +185,8 @@ func (o Options) check() error {
 		return fmt.Errorf("%w: no device is named", ErrConfiguration)
 	case !usable(o.Listen):
 		return fmt.Errorf("%w: listen address %v: an IPv4 address of this machine and a port is needed", ErrConfiguration, o.Listen)
+	case o.Shared != nil:
+		return o.checkShared()
 	case o.Epoch == 0:
 		return fmt.Errorf("%w: epoch 0: epochs start at 1", ErrConfiguration)
 	case len(o.Replicas) == 0 || len(o.Replicas) > protocol.MaxMembers:

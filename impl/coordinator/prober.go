@@ -7,59 +7,56 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
+	"dalio/bpf"
 	"dalio/impl/internal/datagram"
 	"dalio/protocol"
 )
 
-// probeKey is what probes read. Its value is of no interest, and no client sees
-// it: the answer goes to the control plane, past the gate.
-var probeKey = []byte("dalio probe")
-
-// prober asks the replicas, once a second, whether they are there under the id
-// and the epoch that the coordinator knows. The answers are for people to read;
-// nothing in the protocol depends on them.
+// prober asks replicas and coordinators whether they are there. On the
+// coordinator's own address and port, the answers of replicas pass the data plane
+// first, whose lease they renew.
 type prober struct {
-	socket   *net.UDPConn
-	conn     *datagram.Conn
-	epoch    protocol.Epoch
-	replicas []Replica
-	probe    *datagram.Batch
-	number   uint64
-	done     chan struct{}
+	socket *net.UDPConn
+	conn   *datagram.Conn
+	done   chan struct{}
 
-	mu    sync.Mutex
-	heard map[protocol.ReplicaID]time.Time
+	mu     sync.Mutex
+	out    *datagram.Batch
+	number uint64
 }
 
-func newProber(from netip.Addr, epoch protocol.Epoch, replicas []Replica) (*prober, error) {
-	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+// newProber returns a prober that calls a function for each answer, until it is
+// closed. The answer is valid during the call.
+func newProber(at netip.AddrPort, answered func(from netip.AddrPort, m *protocol.Message)) (*prober, error) {
+	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		return nil, fmt.Errorf("open a socket to probe replicas with: %w", err)
+		return nil, fmt.Errorf("open a socket to probe with: %w", err)
 	}
-	p := &prober{socket: socket, conn: datagram.NewConn(socket), epoch: epoch, replicas: replicas,
-		probe: datagram.NewBatch(1), done: make(chan struct{}), heard: make(map[protocol.ReplicaID]time.Time)}
-	go p.listen()
+	p := &prober{socket: socket, conn: datagram.NewConn(socket), out: datagram.NewBatch(1), done: make(chan struct{})}
+	go p.listen(answered)
 	return p, nil
 }
 
-// send probes one replica. It is not safe for concurrent use.
-func (p *prober) send(r Replica) {
+// probe asks a member, or with id 0 a coordinator.
+func (p *prober) probe(to netip.AddrPort, e protocol.Epoch, id protocol.ReplicaID) {
+	p.mu.Lock()
 	p.number++
-	p.probe.Reset()
-	p.probe.Add(&protocol.Message{Type: protocol.Read, Epoch: p.epoch, Replica: r.ID, Request: p.number,
-		Key: probeKey, KeyHash: protocol.KeyHash(probeKey)}, r.Address)
-	_, _ = p.conn.Write(p.probe) // A replica that can't be reached is not heard of, which is what shows.
+	number := p.number
+	p.mu.Unlock()
+	p.send(to, &protocol.Message{Type: protocol.Probe, Epoch: e, Replica: id, Request: number, Sent: uint64(bpf.Now())})
 }
 
-func (p *prober) sendAll() {
-	for _, r := range p.replicas {
-		p.send(r)
-	}
+// send sends a message, which is lost if nobody can be reached.
+func (p *prober) send(to netip.AddrPort, m *protocol.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out.Reset()
+	p.out.Add(m, to)
+	_, _ = p.conn.Write(p.out)
 }
 
-func (p *prober) listen() {
+func (p *prober) listen(answered func(netip.AddrPort, *protocol.Message)) {
 	defer close(p.done)
 	answers := datagram.NewBatch(protocol.MaxMembers)
 	for {
@@ -68,28 +65,11 @@ func (p *prober) listen() {
 		}
 		for i := range answers.Len() {
 			var m protocol.Message
-			if m.Unmarshal(answers.Payload(i)) == nil && m.Type == protocol.ReadReply && m.Epoch == p.epoch {
-				p.note(Replica{m.Replica, answers.Address(i)})
+			if m.Unmarshal(answers.Payload(i)) == nil && m.Type == protocol.ProbeReply {
+				answered(answers.Address(i), &m)
 			}
 		}
 	}
-}
-
-func (p *prober) note(from Replica) {
-	for _, r := range p.replicas {
-		if r == from {
-			p.mu.Lock()
-			p.heard[r.ID] = time.Now()
-			p.mu.Unlock()
-		}
-	}
-}
-
-// lastHeard returns when the replica last answered, the zero time for never.
-func (p *prober) lastHeard(id protocol.ReplicaID) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.heard[id]
 }
 
 func (p *prober) close() error {

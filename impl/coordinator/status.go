@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"dalio/bpf"
+	"dalio/impl/config"
+	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
 
@@ -17,6 +19,10 @@ const maxPendingListed = 256
 
 // Status is a report on a coordinator, as its status socket gives it.
 type Status struct {
+	Name string `json:"name,omitempty"`
+	// Role says whether the coordinator is the one that serves.
+	Role Role `json:"role"`
+	// Epoch is 0 while the data plane is closed.
 	Epoch   uint32 `json:"epoch"`
 	Address string `json:"address"`
 	// Device names the coordinator's device, or all of them, with commas between.
@@ -33,6 +39,42 @@ type Status struct {
 	Drops      map[string]uint64 `json:"drops"`
 	Actions    map[string]uint64 `json:"actions"`
 	Activities map[string]uint64 `json:"activities"`
+	// The rest is there only if the members can change: the configuration as it was
+	// read last, the coordinators that are there, the replicas that belong to the
+	// shard, and what keeps the control plane from seeing to it.
+	Config       *config.Config    `json:"config,omitempty"`
+	Coordinators []config.Presence `json:"coordinators,omitempty"`
+	Replicas     []ReplicaStatus   `json:"replicas,omitempty"`
+	Trouble      string            `json:"trouble,omitempty"`
+}
+
+// Role is what a coordinator is to its shard.
+type Role string
+
+// The roles.
+const (
+	// RoleFixed: there is only this one, and its members never change.
+	RoleFixed      Role = "fixed"
+	RoleActive     Role = "active"
+	RoleStandby    Role = "standby"
+	RoleTakingOver Role = "taking over"
+)
+
+// ReplicaStatus is how a replica of the shard stands, member or not.
+type ReplicaStatus struct {
+	Address string `json:"address"`
+	// ID is its membership's, or what it believes to be, 0 for none.
+	ID uint32 `json:"id"`
+	// State is serving, in sync, joining, waiting (to be joined), drained or absent.
+	State     string   `json:"state"`
+	Suspected bool     `json:"suspected"`
+	LastHeard *float64 `json:"last_heard_seconds"`
+	// CatchUp is how far a joining member has come.
+	CatchUp *control.Progress `json:"catch_up,omitempty"`
+}
+
+func sortReplicas(all []ReplicaStatus) {
+	slices.SortFunc(all, func(a, b ReplicaStatus) int { return cmp.Compare(a.Address, b.Address) })
 }
 
 // Member is a replica that must acknowledge writes.
@@ -109,6 +151,17 @@ func (w *watch) scan(state *protocol.Coordinator, now time.Time) {
 		}
 	}
 	w.since, w.lastScan = since, now
+}
+
+// older returns the writes that have been pending for so long.
+func (w *watch) older(state *protocol.Coordinator, now time.Time, than time.Duration) (all []protocol.SessionEntry) {
+	for slot := range state.Sessions {
+		e := &state.Sessions[slot]
+		if since, ok := w.since[pendingKey{slot, e.Seq}]; ok && e.Pending() && now.Sub(since) >= than {
+			all = append(all, *e)
+		}
+	}
+	return all
 }
 
 // report fills in a status from the data plane's state.

@@ -5,7 +5,9 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -136,7 +138,7 @@ func TestStatusSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(t.TempDir(), "s"), filepath.Join(long, "status.sock")} {
-		s, err := serveStatus(path, func() (*Status, error) { return &Status{Epoch: 7}, nil })
+		s, err := serveStatus(path, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"epoch":7}`) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,11 +173,11 @@ func TestStatusSocketTroubles(t *testing.T) {
 	}
 	listener.SetUnlinkOnClose(false)
 	listener.Close()
-	s, err := serveStatus(path, func() (*Status, error) { return nil, errors.New("no data plane") })
+	s, err := serveStatus(path, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answerError(w, errors.New("no data plane")) }))
 	if err != nil {
 		t.Fatalf("a stale socket is in the way: %v", err)
 	}
-	if _, err := FetchStatus(t.Context(), path); err == nil || !strings.Contains(err.Error(), "500") {
+	if _, err := FetchStatus(t.Context(), path); err == nil || !strings.Contains(err.Error(), "no data plane") {
 		t.Errorf("a failed status came as %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())

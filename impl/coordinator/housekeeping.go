@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"dalio/bpf"
+	"dalio/impl/config"
+	"dalio/impl/coordinator/membership"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+	"sync"
+)
+
+const (
+	// settleInterval is how often members are told what is settled, and settleShare
+	// the greatest share of the time that finding it out may take.
+	settleInterval = 100 * time.Millisecond
+	settleShare    = 20
+	// abandonedAfter is how long a write may be pending before it is seen to.
+	abandonedAfter = 2 * time.Second
+	// epochAgain is how long after an epoch was taken for the sake of a write that
+	// nobody holds another one may be.
+	epochAgain = 10 * time.Second
+	// redriven bounds the writes that are seen to at once.
+	redriven = 64
+)
+
+// probe asks members, and the coordinator that is stood by for, whether they are
+// there.
+func (m *manager) probe(ctx context.Context) {
+	ticker := time.NewTicker(probeInterval)
+	defer ticker.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		if now.Sub(last) > asleep {
+			m.excuseAll(now)
+		}
+		last = now
+		m.mu.Lock()
+		known := m.known
+		m.mu.Unlock()
+		if k := m.plane.view(); k.Epoch != 0 {
+			for _, member := range m.plane.located() {
+				m.prober.probe(addrPort(member.Address), k.Epoch, member.ID)
+			}
+		} else if known.Coordinator != "" && known.Coordinator != m.options.Name {
+			m.peers.probe(known.Address, known.Epoch, 0)
+		}
+	}
+}
+
+// excuseAll begins to wait anew for everybody: it is this process that was not
+// there to hear them.
+func (m *manager) excuseAll(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.followers {
+		f.excuse(now)
+	}
+	if !m.peer.heard.IsZero() {
+		m.peer.heard = now
+	}
+	m.peer.gone = time.Time{}
+}
+
+// floor is what members have been told of what is settled.
+type floor struct {
+	told protocol.Version
+	// by are the members that have confirmed it.
+	by map[protocol.ReplicaID]bool
+}
+
+// settle tells members again and again what is settled.
+func (m *manager) settle(ctx context.Context) {
+	for pauseFor := settleInterval; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pauseFor):
+		}
+		began := time.Now()
+		if err := m.settleOnce(ctx); err != nil {
+			m.options.Logger.Debug("the members were not told what is settled", "error", err)
+		}
+		// A large table takes long to look through.
+		pauseFor = max(settleInterval, time.Since(began)*settleShare)
+	}
+}
+
+func (m *manager) settleOnce(ctx context.Context) error {
+	m.mu.Lock()
+	known, last, busy := m.known, m.floor, m.taking || len(m.joining) > 0
+	m.mu.Unlock()
+	if k := m.plane.view(); k.Epoch == 0 || k.Epoch != known.Epoch || known.Coordinator != m.options.Name {
+		return nil
+	}
+	floor, err := m.plane.data.Floor()
+	if err != nil || floor.Epoch != known.Epoch {
+		return err
+	}
+	s := control.Settlement{Epoch: known.Epoch, Floor: floor, Collect: m.collectMark(&known, &last, busy)}
+	confirmed := m.tellSettled(ctx, known.Members, s)
+	m.mu.Lock()
+	m.floor = confirmed
+	m.mu.Unlock()
+	return afterSettled.Hit()
+}
+
+// collectMark returns the mark up to which tombstones may be collected. It is what
+// all members have confirmed to be settled, and stays where it is while anybody
+// catches up, who might miss a tombstone.
+func (m *manager) collectMark(c *config.Config, last *floor, joining bool) protocol.Version {
+	whole := !joining && c.InSync() == len(c.Members)
+	var highest protocol.Version
+	for _, member := range c.Members {
+		whole = whole && last.by[member.ID]
+		if s := m.follow(member.Address).look(time.Now(), time.Hour).status; highest.Less(s.Collect) {
+			highest = s.Collect
+		}
+	}
+	if whole && last.told.Epoch == c.Epoch && highest.Less(last.told) {
+		highest = last.told
+	}
+	return m.asker.collected(highest)
+}
+
+func (m *manager) tellSettled(ctx context.Context, members []config.Member, s control.Settlement) floor {
+	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	defer cancel()
+	told := floor{told: s.Floor, by: map[protocol.ReplicaID]bool{}}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, member := range members {
+		all.Go(func() {
+			if m.clientAt(member.Address).Settle(ctx, s) == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				told.by[member.ID] = true
+			}
+		})
+	}
+	all.Wait()
+	return told
+}
+
+// redrive is the seeing to writes that nobody acknowledges any more.
+type redrive struct {
+	running bool
+	// taken is when an epoch was taken for the sake of one.
+	taken time.Time
+}
+
+// abandoned sees to writes that have been pending for long: whoever asked for them
+// may be gone, and readers wait for them.
+func (m *manager) abandoned(writes []protocol.SessionEntry, state *protocol.Coordinator) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(writes) == 0 || m.redrive.running || m.taking {
+		return
+	}
+	known := m.known
+	for _, member := range known.Members {
+		if m.followers[member.Address] == nil || m.followers[member.Address].look(time.Now(), m.options.SuspectAfter).suspected {
+			return // It is for the members to change first.
+		}
+	}
+	m.redrive.running = true
+	m.running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), recoverTimeout)
+		defer cancel()
+		complete := m.resend(ctx, &known, writes[:min(len(writes), redriven)], state)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.redrive.running = false
+		if now := time.Now(); !complete && now.Sub(m.redrive.taken) > epochAgain {
+			m.redrive.taken, m.wanted = now, "no member holds a write that is pending"
+		}
+	})
+}
+
+// resend sends members the writes again that they lack, from the copies of others.
+// It returns false if there is a write of which nobody has a copy.
+func (m *manager) resend(ctx context.Context, c *config.Config, writes []protocol.SessionEntry, state *protocol.Coordinator) bool {
+	copies := map[protocol.Version]protocol.Message{}
+	for _, member := range c.Members {
+		r, err := m.asker.Recent(ctx, member)
+		if err != nil {
+			return true // Nothing is known of it; there is another time.
+		}
+		for _, held := range r.Records {
+			copies[held.Version] = held
+		}
+	}
+	complete := true
+	for i := range writes {
+		e := &writes[i]
+		held, ok := copies[protocol.Version{Epoch: state.Epoch, Seq: e.Seq}]
+		if !ok {
+			complete = false
+			continue
+		}
+		// With nobody missing, any acknowledgement has it found out that it is done.
+		missing := state.Members &^ e.Acks
+		if missing == 0 {
+			missing = state.Members
+		}
+		for _, member := range m.plane.located() {
+			if missing>>member.ID.Index()&1 != 0 {
+				held.Type, held.Epoch, held.Replica, held.Sent = protocol.Write, state.Epoch, member.ID, uint64(bpf.Now())
+				held.Session, held.Writer, held.Client = e.Owner, e.Owner, protocol.Address{}
+				m.prober.send(addrPort(member.Address), &held)
+			}
+		}
+	}
+	return complete
+}
+
+// adopt goes on with a data plane that a predecessor of this process has left.
+func (m *manager) adopt() error {
+	if err := m.plane.adopt(); err != nil {
+		return err
+	}
+	return afterAdopted.Hit()
+}
+
+// report adds to a status what the manager knows.
+func (m *manager) report(s *Status, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.known.Clone()
+	s.Config, s.Coordinators, s.Trouble = &known, m.present, m.trouble
+	s.Role = RoleStandby
+	k := m.plane.view()
+	switch {
+	case m.taking:
+		s.Role = RoleTakingOver
+	case k.Epoch != 0 && k.Epoch == known.Epoch && known.Coordinator == m.options.Name:
+		s.Role = RoleActive
+	}
+	for address, f := range m.followers {
+		s.Replicas = append(s.Replicas, m.describe(address.String(), f.look(now, m.options.SuspectAfter), &known, &k, now))
+	}
+	sortReplicas(s.Replicas)
+}
+
+// describe says how a replica stands.
+func (m *manager) describe(address string, r replicaView, c *config.Config, k *membership.Kernel, now time.Time) ReplicaStatus {
+	s := ReplicaStatus{Address: address, ID: uint32(r.status.ID), State: "absent", Suspected: r.suspected, LastHeard: ago(r.heard, now)}
+	for _, home := range c.Replicas {
+		if home.Address.String() == address && home.Drained {
+			s.State = "drained"
+		}
+	}
+	if r.known && !r.suspected && s.State == "absent" {
+		s.State = "waiting"
+	}
+	for _, member := range c.Members {
+		if member.Address.String() != address {
+			continue
+		}
+		s.ID = uint32(member.ID)
+		switch {
+		case !member.InSync:
+			s.State = "joining"
+		case k.Epoch == 0 || k.Serving>>member.ID.Index()&1 != 0:
+			s.State = "serving"
+		default:
+			s.State = "in sync"
+		}
+	}
+	if p := r.status.CatchUp; s.State == "joining" {
+		s.CatchUp = &p
+	}
+	return s
+}

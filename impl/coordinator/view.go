@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"dalio/impl/config"
+	"dalio/impl/coordinator/membership"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+func pid() int { return os.Getpid() }
+
+// peer is what is known of the coordinator that owns the epoch, if that is
+// another one.
+type peer struct {
+	// since is when its epoch was first seen here, and heard when its data plane has
+	// answered last that it is open.
+	since, heard time.Time
+	// gone is since when its control plane is not announced any more.
+	gone time.Time
+}
+
+// view gathers what is known for the next step to be named.
+func (m *manager) view() membership.View {
+	now := time.Now()
+	kernel := m.plane.view()
+	m.mu.Lock()
+	known, wanted := m.known, m.wanted
+	m.mu.Unlock()
+	v := membership.View{Name: m.options.Name, Now: m.now(), Config: known, Kernel: kernel,
+		Timing:   membership.Timing{Lease: m.options.Lease + time.Duration(drift*float64(m.options.Lease)), Grace: grace, Founding: founding},
+		Replicas: map[netip.AddrPort]membership.Replica{}}
+	v.Wanted = m.want(&known, wanted, now)
+	m.noteReady(&known, &kernel)
+	for _, a := range m.addresses(&known) {
+		member, is := known.MemberAt(a)
+		patience := m.options.SuspectAfter
+		if !is || !member.InSync {
+			patience = joinerPatience
+		}
+		v.Replicas[a] = m.tell(m.follow(a).look(now, patience))
+	}
+	return v
+}
+
+// joinerPatience is how long somebody may be silent without whom the shard serves
+// as well.
+const joinerPatience = 2 * time.Second
+
+// tell says what is known of a replica as the naming of steps takes it.
+func (m *manager) tell(r replicaView) membership.Replica {
+	s := r.status
+	told := membership.Replica{Suspected: r.suspected, Known: r.known, Held: r.held, ID: s.ID, Holds: s.Records+s.Sessions > 0,
+		CatchUp: membership.CatchUp{State: membership.NotBegun, From: s.CatchUp.Source}}
+	if s.Shard != "" && s.Shard != m.options.Shard {
+		// Another shard's. To join it would destroy what it holds.
+		return membership.Replica{Suspected: true}
+	}
+	switch s.CatchUp.State {
+	case control.Running:
+		told.CatchUp.State = membership.Running
+	case control.Done:
+		told.CatchUp.State = membership.Complete
+	case control.Failed:
+		told.CatchUp.State = membership.Failed
+	}
+	told.CatchUp.Source = m.asker.sourceOf(s.ID, s.CatchUp.Source)
+	return told
+}
+
+// addresses lists those at which a replica of the shard may be, and forgets the
+// followers of others.
+func (m *manager) addresses(c *config.Config) (all []netip.AddrPort) {
+	wanted := map[netip.AddrPort]bool{}
+	for _, r := range c.Replicas {
+		wanted[r.Address] = true
+	}
+	for _, member := range c.Members {
+		wanted[member.Address] = true
+	}
+	m.mu.Lock()
+	var gone []*follower
+	for a, f := range m.followers {
+		// One that was removed is told so first.
+		if look := f.look(time.Now(), joinerPatience); !wanted[a] && (look.suspected || look.known && look.status.ID == 0) {
+			gone = append(gone, f)
+			delete(m.followers, a)
+		} else {
+			wanted[a] = true
+		}
+	}
+	m.mu.Unlock()
+	for _, f := range gone {
+		f.close()
+	}
+	for a := range wanted {
+		all = append(all, a)
+	}
+	return all
+}
+
+// noteReady says that clients are served, once they are.
+func (m *manager) noteReady(c *config.Config, k *membership.Kernel) {
+	mine := c.Coordinator == m.options.Name
+	if c.Epoch != 0 && (mine && k.Epoch == c.Epoch || !mine) {
+		m.once.Do(func() { close(m.ready) })
+	}
+}
+
+// want says why the epoch should be taken, "" if it should not.
+func (m *manager) want(c *config.Config, asked string, now time.Time) string {
+	m.mu.Lock()
+	p, loaded := m.peer, m.loaded
+	m.mu.Unlock()
+	switch {
+	case !loaded:
+		return ""
+	case c.Epoch == 0:
+		if m.options.Standby && now.Sub(p.since) < settling {
+			return ""
+		}
+		return "the shard was never open"
+	case asked != "":
+		return asked
+	case c.Coordinator == m.options.Name:
+		return ""
+	case p.heard.IsZero():
+		// It has taken the epoch, and may be about to open it.
+		if now.Sub(p.since) > settling {
+			return fmt.Sprintf("%s has not opened epoch %d", c.Coordinator, c.Epoch)
+		}
+		return ""
+	case now.Sub(p.heard) > m.options.TakeoverAfter:
+		return fmt.Sprintf("the data plane of %s is silent", c.Coordinator)
+	case !p.gone.IsZero() && now.Sub(p.gone) > m.options.ControlTimeout:
+		return fmt.Sprintf("the control plane of %s is gone", c.Coordinator)
+	}
+	return ""
+}
+
+// sawPresent takes note of which coordinators are announced.
+func (m *manager) sawPresent(all []config.Presence, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.present = all
+	there := false
+	for _, p := range all {
+		there = there || p.Name == m.known.Coordinator
+	}
+	switch {
+	case there:
+		m.peer.gone = time.Time{}
+	case m.peer.gone.IsZero():
+		m.peer.gone = now
+	}
+}
+
+// peerAnswered takes note of an answer of another coordinator's data plane.
+func (m *manager) peerAnswered(from netip.AddrPort, r *protocol.Message) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if from == m.known.Address && r.Epoch == m.known.Epoch {
+		m.peer.heard = time.Now()
+	}
+}
+
+// answered takes note of a replica's answer to a probe.
+func (m *manager) answered(from netip.AddrPort, r *protocol.Message, now time.Time) {
+	m.mu.Lock()
+	f := m.followers[from]
+	member, ok := m.known.MemberAt(from)
+	m.mu.Unlock()
+	if f != nil && ok && member.ID == r.Replica {
+		f.hear(now)
+	}
+}
+
+// took takes note of what a step that was taken changed.
+func (m *manager) took(a *membership.Action) {
+	m.mu.Lock()
+	m.joining, m.taking = m.steps.Joining(), m.steps.Taking()
+	m.mu.Unlock()
+	m.options.Logger.Info("membership", "step", string(a.Kind), "members", ids(a.Members), "epoch", uint32(a.Epoch))
+	switch {
+	case a.Kind == membership.TakeEpoch:
+		m.mu.Lock()
+		m.wanted = ""
+		m.mu.Unlock()
+	case a.Kind == membership.ShrinkConfig:
+		m.punishRemoved(a)
+	}
+	if a.ChangesConfig() {
+		m.stale.Store(true) // Its revision is not known to be ours alone.
+	}
+}
+
+func ids(members []config.Member) (all []uint32) {
+	for _, m := range members {
+		all = append(all, uint32(m.ID))
+	}
+	return all
+}
+
+// punish leaves a replica alone for a while that something failed at.
+func (m *manager) punish(a *membership.Action) {
+	if canWait(a.Kind) || a.Kind == membership.GrowMask {
+		m.follow(a.Members[len(a.Members)-1].Address).hold(time.Now())
+	}
+}
+
+// punishRemoved leaves the replicas alone for a while that were taken out.
+func (m *manager) punishRemoved(a *membership.Action) {
+	m.mu.Lock()
+	known := m.known
+	m.mu.Unlock()
+	for _, member := range known.Members {
+		if _, ok := a.Config.Member(member.ID); !ok {
+			m.options.Logger.Warn("a member was taken out", "id", uint32(member.ID), "address", member.Address)
+			m.follow(member.Address).hold(time.Now())
+		}
+	}
+}
+
+func (m *manager) now() time.Duration { return time.Since(m.began) }
