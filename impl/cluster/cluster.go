@@ -4,12 +4,12 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +26,12 @@ const (
 	// endTimeout is how long children have to end in good order.
 	endTimeout = 5 * time.Second
 
-	coordinatorHost = 1
-	firstReplica    = 11
-	clientHost      = 100
+	firstCoordinator = 1
+	firstReplica     = 11
+	clientHost       = 100
+	etcdHost         = 101
+	// MaxCoordinators is how many there can be.
+	MaxCoordinators = 4
 
 	// Each node has one device of this name.
 	device = "eth0"
@@ -40,6 +43,14 @@ type Options struct {
 	Dir string
 	// Replicas is how many, 1 to 16.
 	Replicas int
+	// Coordinators is how many, of which one serves and the others stand by, with an
+	// etcd for them. 0 is one whose members never change.
+	Coordinators int
+	// Restart is after how long a process that has ended is started again, 0 for
+	// never.
+	Restart time.Duration
+	// Notice, if set, is told which processes end and are started again.
+	Notice func(string)
 	// Executable is the dalio command.
 	Executable string
 	// Object is a data plane to load in place of the built-in one.
@@ -51,22 +62,36 @@ type Options struct {
 	Seed uint64
 }
 
-// Cluster is a running shard.
+// Cluster is a running shard. Its processes are replaced as they are started again
+// and its coordinator as another one takes over; View is for others to see them.
 type Cluster struct {
-	Rack        *fabric.Rack
-	Coordinator *Process
-	Replicas    []*Process
+	Rack *fabric.Rack
+	// Coordinator is the one of the Coordinators that serves, as far as known.
+	Coordinator  *Process
+	Coordinators []*Process
+	Replicas     []*Process
+	// Etcd is nil if the members never change.
+	Etcd *Process
 	// Client is a node with nothing on it, for clients.
 	Client *fabric.Node
-	// Address is where clients reach the coordinator.
-	Address string
+	// Address is where clients reach the coordinator, Addresses all of them.
+	Address, Addresses string
 	// StatusSocket is where the coordinator tells its status.
 	StatusSocket string
 
-	dir    string
-	close  func() error
-	mu     sync.Mutex
-	unhook func() bool
+	dir        string
+	logs       string
+	executable string
+	restart    time.Duration
+	notice     func(string)
+	close      func() error
+	cancel     context.CancelFunc
+	watching   sync.WaitGroup
+
+	mu      sync.Mutex
+	ids     map[string]protocol.ReplicaID
+	closing bool
+	unhook  func() bool
 }
 
 // Start runs a shard and returns when it serves. The shard is closed when ctx is
@@ -74,6 +99,9 @@ type Cluster struct {
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Replicas < 1 || o.Replicas > protocol.MaxMembers {
 		return nil, fmt.Errorf("start shard: %d replicas, want 1 to %d", o.Replicas, protocol.MaxMembers)
+	}
+	if o.Coordinators < 0 || o.Coordinators > MaxCoordinators {
+		return nil, fmt.Errorf("start shard: %d coordinators, want 0 to %d", o.Coordinators, MaxCoordinators)
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -92,14 +120,16 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
-	c := &Cluster{Rack: rack, dir: dir, StatusSocket: filepath.Join(dir, "coordinator.sock")}
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	c := &Cluster{Rack: rack, dir: dir, logs: logs, executable: o.Executable, restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
 	c.close = sync.OnceValue(c.shutdown)
 	c.unhook = func() bool { return false }
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := c.start(ready, o, logs); err != nil {
+	if err := c.start(ready, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("start shard: %w", err), c.Close())
 	}
+	c.watch(running)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Whoever closes the shard next learns of an error that is lost here.
@@ -107,105 +137,121 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, o Options, logs string) error {
+func (c *Cluster) start(ctx context.Context, o Options) error {
 	var err error
 	if c.Client, err = c.Rack.AddNode("client", clientHost); err != nil {
 		return err
 	}
-	coordinator, err := c.Rack.AddNode("coordinator", coordinatorHost)
+	shared := o.Coordinators > 0
+	if shared {
+		if err := c.startEtcd(ctx); err != nil {
+			return err
+		}
+	}
+	nodes, err := c.addCoordinators(max(1, o.Coordinators))
 	if err != nil {
 		return err
 	}
-	c.Address = fmt.Sprintf("%s:%d", coordinator.Addr, protocol.Port)
-	args := []string{"coordinator", "--dev", device, "--listen", c.Address, "--status-socket", c.StatusSocket}
-	if o.Object != "" {
-		args = append(args, "--object", o.Object)
-	}
-	if o.Sessions != 0 {
-		args = append(args, "--sessions", fmt.Sprint(o.Sessions))
-	}
-	launch := func(node *fabric.Node, args ...string) (*Process, error) {
-		// The log of an earlier shard would be taken for this one's.
-		if err := removeFile(filepath.Join(logs, node.Name+".log")); err != nil {
-			return nil, err
-		}
-		return start(ctx, node, o.Executable, logs, args...)
-	}
+	var replicas []string
 	for i := range o.Replicas {
 		node, err := c.Rack.AddNode(fmt.Sprintf("replica%d", i), uint8(firstReplica+i))
 		if err != nil {
 			return err
 		}
 		id, listen := fmt.Sprint(ReplicaID(i)), fmt.Sprintf("%s:%d", node.Addr, protocol.Port)
-		replica, err := launch(node, "replica", "--id", id, "--listen", listen, "--epoch", "1")
+		args, named := []string{"replica", "--listen", listen}, listen
+		if !shared {
+			args, named = append(args, "--id", id, "--epoch", "1"), id+"="+listen
+		}
+		replica, err := c.launch(ctx, node, args...)
 		if err != nil {
 			return err
 		}
 		c.Replicas = append(c.Replicas, replica)
-		args = append(args, "--replica", id+"="+listen)
+		replicas = append(replicas, "--replica", named)
 	}
-	if c.Coordinator, err = launch(coordinator, args...); err != nil {
+	for i, node := range nodes {
+		p, err := c.launch(ctx, node, c.coordinatorArgs(&o, node, i, replicas)...)
+		if err != nil {
+			return err
+		}
+		c.Coordinators = append(c.Coordinators, p)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Coordinator = c.Coordinators[0]
+	c.Address, c.StatusSocket = addressOf(c.Coordinator), c.socketOf(c.Coordinator)
+	return c.writeState()
+}
+
+func (c *Cluster) startEtcd(ctx context.Context) error {
+	node, err := c.Rack.AddNode("etcd", etcdHost)
+	if err != nil {
 		return err
 	}
-	return c.writeState()
+	// Nothing is kept from one shard to the next: its replicas are new ones.
+	if err := os.RemoveAll(c.etcdDir()); err != nil {
+		return err
+	}
+	c.Etcd, err = c.launch(ctx, node, "etcd", "--dir", c.etcdDir())
+	return err
+}
+
+func (c *Cluster) etcdDir() string { return filepath.Join(c.dir, "etcd") }
+
+func (c *Cluster) etcdEndpoint() string { return "unix://" + filepath.Join(c.etcdDir(), "etcd.sock") }
+
+func (c *Cluster) addCoordinators(n int) (nodes []*fabric.Node, err error) {
+	var addresses []string
+	for i := range n {
+		name := "coordinator"
+		if i > 0 {
+			name = fmt.Sprint("standby", i)
+		}
+		node, err := c.Rack.AddNode(name, uint8(firstCoordinator+i))
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, node)
+		addresses = append(addresses, fmt.Sprintf("%s:%d", node.Addr, protocol.Port))
+	}
+	c.Addresses = strings.Join(addresses, ",")
+	return nodes, nil
+}
+
+// coordinatorArgs returns the command line of the ith coordinator.
+func (c *Cluster) coordinatorArgs(o *Options, node *fabric.Node, i int, replicas []string) []string {
+	args := []string{"coordinator", "--dev", device, "--listen", fmt.Sprintf("%s:%d", node.Addr, protocol.Port),
+		"--status-socket", filepath.Join(c.dir, node.Name+".sock")}
+	if o.Coordinators > 0 {
+		args = append(args, "--name", node.Name, "--etcd", c.etcdEndpoint(), "--pin-dir", fabric.PinDir)
+	}
+	if i > 0 {
+		args = append(args, "--standby")
+	} else {
+		args = append(args, replicas...)
+	}
+	if o.Object != "" {
+		args = append(args, "--object", o.Object)
+	}
+	if o.Sessions != 0 {
+		args = append(args, "--sessions", fmt.Sprint(o.Sessions))
+	}
+	return args
+}
+
+// launch starts a process whose log begins with it: that of an earlier shard would
+// be taken for this one's.
+func (c *Cluster) launch(ctx context.Context, node *fabric.Node, args ...string) (*Process, error) {
+	if err := removeFile(filepath.Join(c.logs, node.Name+".log")); err != nil {
+		return nil, err
+	}
+	return start(ctx, node, c.executable, c.logs, args...)
 }
 
 // ReplicaID is the id of the replica with the index, in its first membership.
 func ReplicaID(index int) protocol.ReplicaID {
 	return protocol.ReplicaID(protocol.MaxMembers + index)
-}
-
-// state is the shape of the state file.
-type state struct {
-	Ready       bool             `json:"ready"`
-	Coordinator coordinatorState `json:"coordinator"`
-	Replicas    []replicaState   `json:"replicas"`
-	Client      clientState      `json:"client"`
-}
-
-type coordinatorState struct {
-	PID          int    `json:"pid"`
-	NetNS        string `json:"netns"`
-	Device       string `json:"dev"`
-	Address      string `json:"address"`
-	StatusSocket string `json:"status_socket"`
-}
-
-type replicaState struct {
-	ID      uint32 `json:"id"`
-	PID     int    `json:"pid"`
-	NetNS   string `json:"netns"`
-	Address string `json:"address"`
-}
-
-type clientState struct {
-	NetNS   string `json:"netns"`
-	Address string `json:"address"`
-}
-
-// writeState writes the state file, whole or not at all.
-func (c *Cluster) writeState() error {
-	s := state{
-		Ready:       true,
-		Coordinator: coordinatorState{c.Coordinator.PID, c.Coordinator.Node.NetNS(), device, c.Address, c.StatusSocket},
-		Client:      clientState{c.Client.NetNS(), c.Client.Addr.String()},
-	}
-	for i, r := range c.Replicas {
-		s.Replicas = append(s.Replicas, replicaState{uint32(ReplicaID(i)), r.PID, r.Node.NetNS(),
-			fmt.Sprintf("%s:%d", r.Node.Addr, protocol.Port)})
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode the shard's state: %w", err)
-	}
-	path := filepath.Join(c.dir, StateFile)
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the shard's state: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write the shard's state: %w", err)
-	}
-	return nil
 }
 
 // SetFaults gives every link the same faults, in both directions.
@@ -243,44 +289,20 @@ func (c *Cluster) Frames() (fabric.Counters, error) {
 }
 
 func (c *Cluster) nodes() []*fabric.Node {
-	nodes := []*fabric.Node{c.Client, c.Coordinator.Node}
-	for _, r := range c.Replicas {
-		nodes = append(nodes, r.Node)
+	nodes := []*fabric.Node{c.Client}
+	for _, p := range append(slices.Clone(c.Coordinators), c.Replicas...) {
+		nodes = append(nodes, p.Node)
 	}
 	return nodes
 }
 
 // processes lists what was started, so far.
 func (c *Cluster) processes() []*Process {
-	if c.Coordinator == nil {
-		return c.Replicas
+	all := slices.Concat(c.Coordinators, c.Replicas)
+	if c.Etcd != nil {
+		all = append(all, c.Etcd)
 	}
-	return append([]*Process{c.Coordinator}, c.Replicas...)
-}
-
-// Restart kills a process of the shard, if it still runs, and starts the same
-// command in its place, waiting until it is ready. A replica comes back empty
-// under the id that acknowledged writes: a fault for an audit to find. Only one
-// goroutine may use the shard's processes meanwhile.
-func (c *Cluster) Restart(ctx context.Context, old *Process) (*Process, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := old.Kill(); err != nil {
-		return nil, fmt.Errorf("restart: %w", err)
-	}
-	ready, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	renewed, err := start(ready, old.Node, old.cmd.Path, filepath.Dir(old.log), old.cmd.Args[1:]...)
-	if err != nil {
-		return nil, fmt.Errorf("restart: %w", err)
-	}
-	if c.Coordinator == old {
-		c.Coordinator = renewed
-	}
-	if i := slices.Index(c.Replicas, old); i >= 0 {
-		c.Replicas[i] = renewed
-	}
-	return renewed, c.writeState()
+	return all
 }
 
 // Close ends the processes, in good order if they are up to it, and takes the
@@ -289,12 +311,17 @@ func (c *Cluster) Close() error { return c.close() }
 
 func (c *Cluster) shutdown() error {
 	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.cancel()
+	c.watching.Wait()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unhook()
-	var problems []error
-	// A coordinator that was killed has left its socket.
-	for _, path := range []string{filepath.Join(c.dir, StateFile), c.StatusSocket} {
-		problems = append(problems, removeFile(path))
+	problems := []error{removeFile(filepath.Join(c.dir, StateFile))}
+	for _, p := range c.Coordinators {
+		// One that was killed has left its socket.
+		problems = append(problems, removeFile(c.socketOf(p)))
 	}
 	children := c.processes()
 	for _, p := range children {

@@ -19,7 +19,7 @@ import (
 )
 
 // Process is a child of the cluster on one node. It can be killed and stopped
-// like any other process; nothing restarts it but Restart.
+// like any other process.
 type Process struct {
 	Name string
 	PID  int

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +82,7 @@ func (c *Coordinator) start(ctx context.Context) error {
 	o := c.options
 	// Loading comes first because it needs no other machine: what this one lacks
 	// is said at once.
-	data, err := c.load()
+	data, adopted, err := c.load()
 	if err != nil && o.Object != "" {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)
 	}
@@ -92,7 +94,12 @@ func (c *Coordinator) start(ctx context.Context) error {
 		o.Logger.Warn("clients may use a session again after it has been reclaimed, and then not know what became of a write",
 			"session_ttl", o.SessionTTL, "want", clientIdle)
 	}
-	if err := data.Attach(c.network.indices()...); err != nil {
+	if adopted {
+		err = c.plane.adopt()
+	} else {
+		err = c.attach(data)
+	}
+	if err != nil {
 		return explain(err)
 	}
 	if c.prober, err = newProber(o.Listen, c.answered); err != nil {
@@ -135,12 +142,50 @@ func (c *Coordinator) serveAPI() error {
 	return nil
 }
 
-func (c *Coordinator) load() (*bpf.DataPlane, error) {
+// pinName is the folder of the pins in Options.PinDir. Coordinators of different
+// names may share that.
+func (c *Coordinator) pinName() string {
+	return filepath.Join(c.options.PinDir, "dalio-"+strings.NewReplacer(":", "_", ".", "_").Replace(c.options.Name))
+}
+
+// load returns a data plane: the one that a predecessor of this process has left,
+// if there is one that fits, or a new one.
+func (c *Coordinator) load() (data *bpf.DataPlane, adopted bool, err error) {
 	o := c.options
-	return bpf.Load(bpf.Options{
+	options := bpf.Options{
 		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
 		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
-	})
+	}
+	if o.PinDir != "" {
+		switch data, err = bpf.Adopt(c.pinName(), options); {
+		case err == nil:
+			o.Logger.Info("adopted a pinned data plane", "dir", c.pinName())
+			return data, true, nil
+		case errors.Is(err, bpf.ErrHeld):
+			return nil, false, fmt.Errorf("%w: --pin-dir: %w", ErrConfiguration, err)
+		case !errors.Is(err, bpf.ErrNotPinned):
+			o.Logger.Warn("what is pinned can't be adopted and is removed", "dir", c.pinName(), "error", err)
+		}
+		if err := bpf.Unpin(c.pinName()); err != nil {
+			return nil, false, fmt.Errorf("%w: --pin-dir: %w", ErrConfiguration, err)
+		}
+	}
+	data, err = bpf.Load(options)
+	return data, false, err
+}
+
+// attach lets frames in, to a data plane that is closed, and pins it.
+func (c *Coordinator) attach(data *bpf.DataPlane) error {
+	if err := data.Attach(c.network.indices()...); err != nil {
+		return err
+	}
+	if c.options.PinDir == "" {
+		return nil
+	}
+	if err := data.Pin(c.pinName()); err != nil {
+		return fmt.Errorf("%w: --pin-dir: %w; a BPF file system is mounted by: mount -t bpf bpf %s", ErrConfiguration, err, c.options.PinDir)
+	}
+	return nil
 }
 
 // openFixed opens the data plane for members that never change.

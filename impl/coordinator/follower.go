@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"dalio/impl/replica/control"
-	"dalio/protocol"
 )
 
 const (
@@ -191,7 +190,7 @@ func (f *follower) excuse(now time.Time) {
 	f.begun = now
 }
 
-// view is what is known of a replica.
+// replicaView is what is known of a replica.
 type replicaView struct {
 	status           control.Status
 	known, suspected bool
@@ -210,5 +209,3 @@ func (f *follower) look(now time.Time, patience time.Duration) replicaView {
 	return replicaView{status: f.status, known: f.known, refused: f.refused, held: now.Before(f.held), heard: f.heard,
 		suspected: f.refused || now.Sub(last) > patience}
 }
-
-func (v *replicaView) id() protocol.ReplicaID { return v.status.ID }

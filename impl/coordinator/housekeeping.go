@@ -223,14 +223,6 @@ func (m *manager) resend(ctx context.Context, c *config.Config, writes []protoco
 	return complete
 }
 
-// adopt goes on with a data plane that a predecessor of this process has left.
-func (m *manager) adopt() error {
-	if err := m.plane.adopt(); err != nil {
-		return err
-	}
-	return afterAdopted.Hit()
-}
-
 // report adds to a status what the manager knows.
 func (m *manager) report(s *Status, now time.Time) {
 	m.mu.Lock()

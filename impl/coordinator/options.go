@@ -80,6 +80,10 @@ type Options struct {
 	// Lease is for how long reads are released after a member was heard last. It
 	// must be the same for all coordinators of a shard.
 	Lease time.Duration
+	// PinDir is a folder in a BPF file system for the data plane to be pinned in, if
+	// not empty: it then outlives this process, if that is killed, and is adopted
+	// by the next one of the same name.
+	PinDir string
 	// StatusSocket is the path of a unix socket to serve the admin API on, and Admin
 	// an address for that, if they are not empty. Whoever reaches them may use them.
 	StatusSocket string
@@ -119,6 +123,8 @@ const (
 func (o Options) withDefaults() Options {
 	if o.Shared != nil {
 		o = o.withSharedDefaults()
+	} else {
+		o.Lease = 0 // There is nobody to take over.
 	}
 	if o.ResolveTimeout == 0 {
 		o.ResolveTimeout = DefaultResolveTimeout
@@ -187,6 +193,8 @@ func (o Options) check() error {
 		return fmt.Errorf("%w: listen address %v: an IPv4 address of this machine and a port is needed", ErrConfiguration, o.Listen)
 	case o.Shared != nil:
 		return o.checkShared()
+	case o.PinDir != "":
+		return fmt.Errorf("%w: a data plane with fixed members is not pinned: nobody could say whether it is still the right one", ErrConfiguration)
 	case o.Epoch == 0:
 		return fmt.Errorf("%w: epoch 0: epochs start at 1", ErrConfiguration)
 	case len(o.Replicas) == 0 || len(o.Replicas) > protocol.MaxMembers:

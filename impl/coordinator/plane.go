@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -225,8 +226,12 @@ func (p *plane) adopt() error {
 	for i, m := range state.Known {
 		if state.Members>>i&1 != 0 {
 			p.kernel.IDs[i] = m.ID
-			p.members = append(p.members, located{m, p.network.devices[0].index})
+			at := located{m, p.network.devices[0].index}
+			if hop, err := p.network.nextHop(netip.AddrFrom4(m.Address.IP)); err == nil {
+				at.device = hop.device
+			}
+			p.members = append(p.members, at)
 		}
 	}
-	return nil
+	return afterAdopted.Hit()
 }

@@ -241,3 +241,9 @@ func (r *testReplica) beginCatchUp(w http.ResponseWriter, q *http.Request) {
 		r.catchUp.State, r.catchUp.Done = control.Done, 1
 	})
 }
+
+func (r *testReplica) id() protocol.ReplicaID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.model.ID
+}

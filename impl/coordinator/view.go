@@ -108,7 +108,10 @@ func (m *manager) addresses(c *config.Config) (all []netip.AddrPort) {
 // noteReady says that clients are served, once they are.
 func (m *manager) noteReady(c *config.Config, k *membership.Kernel) {
 	mine := c.Coordinator == m.options.Name
-	if c.Epoch != 0 && (mine && k.Epoch == c.Epoch || !mine) {
+	m.mu.Lock()
+	another := !m.peer.heard.IsZero()
+	m.mu.Unlock()
+	if c.Epoch != 0 && (mine && k.Epoch == c.Epoch || !mine && another) {
 		m.once.Do(func() { close(m.ready) })
 	}
 }

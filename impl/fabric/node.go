@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Node is a host of the rack: a namespace with one device.
@@ -74,6 +75,11 @@ func (n *Node) leave() error {
 	return errors.Join(problems...)
 }
 
+// PinDir is where processes on nodes find a BPF file system of the rack's own. It
+// is mounted in their mount namespace alone, which the kernel takes down with what
+// is pinned there when the last of them and the rack's process have ended.
+const PinDir = "/sys/fs/bpf"
+
 // starter starts processes from one thread that lives as long as the rack,
 // because the kernel takes the death of the starting thread for the death of
 // the parent.
@@ -85,19 +91,41 @@ type starter struct {
 	started []*os.Process
 }
 
-func newStarter() *starter {
+func newStarter() (*starter, error) {
 	s := &starter{jobs: make(chan func()), done: make(chan struct{})}
-	go s.run()
-	return s
+	ready := make(chan error)
+	go s.run(ready)
+	return s, <-ready
 }
 
 // run never unlocks its thread, which therefore ends with it.
-func (s *starter) run() {
+func (s *starter) run(ready chan<- error) {
 	defer close(s.done)
 	runtime.LockOSThread()
+	err := ownMounts()
+	ready <- err
+	if err != nil {
+		return
+	}
 	for job := range s.jobs {
 		job()
 	}
+}
+
+// ownMounts gives the thread, and the processes that it starts, a mount namespace
+// with a BPF file system of its own. Other mounts of the host show in it as they
+// come and go.
+func ownMounts() error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("keep mounts from the host: %w", err)
+	}
+	if err := unix.Mount("bpf", PinDir, "bpf", 0, ""); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s: %w", PinDir, err)
+	}
+	return nil
 }
 
 func (s *starter) start(cmd *exec.Cmd, start func() error) error {

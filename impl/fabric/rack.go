@@ -86,7 +86,9 @@ func (r *Rack) build(options Options) error {
 	if r.faults, err = newFaults(r.core, options.Seed); err != nil {
 		return err
 	}
-	r.starts = newStarter()
+	if r.starts, err = newStarter(); err != nil {
+		return err
+	}
 	return nil
 }
 

@@ -47,14 +47,18 @@ func examineCommand(t *testing.T, cmd *cobra.Command) error {
 		return nil
 	}
 	// GetStringArray would make no replica of an empty one.
-	listen := cmd.Flags().Lookup("listen").Value.String()
-	replicas := cmd.Flags().Lookup("replica").Value.(interface{ GetSlice() []string }).GetSlice()
+	values := func(name string) []string {
+		return cmd.Flags().Lookup(name).Value.(interface{ GetSlice() []string }).GetSlice()
+	}
+	text := func(name string) string { return cmd.Flags().Lookup(name).Value.String() }
+	f := coordinatorFlags{listen: text("listen"), admin: text("admin"), replicas: values("replica"), etcd: values("etcd"), etcdDir: text("etcd-dir")}
 	var o coordinator.Options
-	if err := parseCoordinator(&o, listen, replicas); err != nil {
+	if err := f.parse(&o); err != nil {
 		return err
 	}
-	if !o.Listen.IsValid() || len(replicas) == 0 || len(o.Replicas) != len(replicas) {
-		t.Errorf("--listen %q and --replica %q give %+v", listen, replicas, o)
+	fixed := len(f.etcd) == 0 && f.etcdDir == ""
+	if !o.Listen.IsValid() || len(o.Replicas)+len(o.Found) != len(f.replicas) || fixed != (len(o.Replicas) > 0) {
+		t.Errorf("%+v give %+v", f, o)
 	}
 	return nil
 }

@@ -86,6 +86,7 @@ func newRoot() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(newUp(), newPut(), newGet(), newDelete(), newStatus(), newCoordinator(), newReplica(), newDoctor())
+	root.AddCommand(newUp(), newPut(), newGet(), newDelete(), newStatus(), newMember(), newFailover(),
+		newCoordinator(), newReplica(), newEtcd(), newDoctor())
 	return root
 }

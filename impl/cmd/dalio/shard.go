@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"dalio/impl/client"
 	"dalio/impl/cluster"
@@ -31,6 +32,11 @@ type shard struct {
 		Address      string `json:"address"`
 		StatusSocket string `json:"status_socket"`
 	} `json:"coordinator"`
+	// Coordinators has all of them, that one included, if the members can change.
+	Coordinators []struct {
+		Address      string `json:"address"`
+		StatusSocket string `json:"status_socket"`
+	} `json:"coordinators"`
 	Client struct {
 		NetNS   string `json:"netns"`
 		Address string `json:"address"`
@@ -80,6 +86,29 @@ func parseShard(data []byte) (*shard, error) {
 	return s, nil
 }
 
+// addresses returns those of all coordinators, with commas between.
+func (s *shard) addresses() string {
+	all := []string{s.Coordinator.Address}
+	for _, c := range s.Coordinators {
+		if c.Address != s.Coordinator.Address {
+			all = append(all, c.Address)
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// sockets returns the status sockets of all coordinators, the one first that was
+// active when the state file was written.
+func (s *shard) sockets() []string {
+	all := []string{s.Coordinator.StatusSocket}
+	for _, c := range s.Coordinators {
+		if c.StatusSocket != s.Coordinator.StatusSocket {
+			all = append(all, c.StatusSocket)
+		}
+	}
+	return all
+}
+
 // dial returns a client in the client's network namespace, or in this process's if
 // the shard has none for clients.
 func (s *shard) dial(ctx context.Context) (*client.Client, error) {
@@ -93,24 +122,28 @@ func (s *shard) dial(ctx context.Context) (*client.Client, error) {
 	defer space.Close()
 	var socket net.PacketConn
 	err = space.Do(func() error {
-		to, err := net.ResolveUDPAddr("udp4", s.Coordinator.Address)
-		if err != nil {
-			return err
-		}
-		socket, err = net.DialUDP("udp4", nil, to)
+		socket, err = net.ListenUDP("udp4", nil)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open a socket in network namespace %s: %w (root is needed)", s.Client.NetNS, err)
 	}
-	c, err := client.Dial(ctx, s.Coordinator.Address, client.Options{Conn: socket})
+	c, err := client.Dial(ctx, s.addresses(), client.Options{Conn: socket})
 	if err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
 	return c, nil
 }
 
-// status asks the coordinator's control plane.
+// status asks the control plane of the coordinator that serves, or of another one
+// if none does.
 func (s *shard) status(ctx context.Context) (*coordinator.Status, error) {
-	return coordinator.FetchStatus(ctx, s.Coordinator.StatusSocket)
+	_, status, err := find(ctx, s.sockets(), func(s *coordinator.Status) bool { return isActive(s) || s.Role == coordinator.RoleFixed })
+	if status == nil {
+		_, status, err = find(ctx, s.sockets(), isAny)
+	}
+	if status == nil {
+		return nil, err
+	}
+	return status, nil
 }

@@ -28,7 +28,9 @@ func newStatus() *cobra.Command {
 		Use:   "status (--dir D | --socket PATH) [-o json]",
 		Short: "Show a coordinator's epoch, members, pending writes and drops",
 		Long: "Ask a coordinator's control plane for its epoch, members, pending writes and who has not\n" +
-			"acknowledged them, and the frames dropped by reason.",
+			"acknowledged them, and the frames dropped by reason; and if the members can change, for the shard's\n" +
+			"coordinators and replicas, who is joining and how far, and how its epochs began. With --dir, it is the\n" +
+			"coordinator that serves that is asked.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -37,18 +39,11 @@ func newStatus() *cobra.Command {
 			if (socket == "") == (t.dir == "") {
 				return withStatus(exitUsage, fmt.Errorf("give either --dir, for a shard of dalio up, or --socket, for a coordinator"))
 			}
-			if socket == "" {
-				s, err := t.open()
-				if err != nil {
-					return withStatus(exitUsage, err)
-				}
-				socket = s.Coordinator.StatusSocket
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), t.timeout)
 			defer cancel()
-			status, err := coordinator.FetchStatus(ctx, socket)
+			status, err := fetchStatus(ctx, &t, socket)
 			if err != nil {
-				return withStatus(exitDidNotHappen, err)
+				return err
 			}
 			if output == "json" {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(status)
@@ -63,19 +58,44 @@ func newStatus() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&t.dir, "dir", "", "folder of the shard, as given to dalio up")
 	cmd.Flags().DurationVar(&t.timeout, "timeout", defaultTimeout, "how long to wait")
-	cmd.Flags().StringVar(&socket, "socket", "", "status socket of a coordinator that was started by itself")
+	cmd.Flags().StringVar(&socket, "socket", "", "status socket of a coordinator, or the IP:PORT of its admin API")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
 
+// fetchStatus asks the coordinator that is meant.
+func fetchStatus(ctx context.Context, t *target, socket string) (*coordinator.Status, error) {
+	if socket != "" {
+		status, err := coordinator.FetchStatus(ctx, socket)
+		return status, withStatus(exitDidNotHappen, err)
+	}
+	s, err := t.open()
+	if err != nil {
+		return nil, withStatus(exitUsage, err)
+	}
+	status, err := s.status(ctx)
+	return status, withStatus(exitDidNotHappen, err)
+}
+
 func printStatus(w io.Writer, s *coordinator.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "coordinator %s on %s, epoch %d, up %v\n", s.Address, s.Device, s.Epoch,
+	name := s.Address
+	if s.Name != "" && s.Name != s.Address {
+		name = s.Name + " at " + s.Address
+	}
+	fmt.Fprintf(t, "coordinator %s on %s, %s, epoch %d, up %v\n", name, s.Device, s.Role, s.Epoch,
 		time.Duration(s.Uptime*float64(time.Second)).Round(time.Second))
+	if s.Trouble != "" {
+		fmt.Fprintf(t, "TROUBLE     %s\n", s.Trouble)
+	}
 	fmt.Fprintf(t, "sessions    %d of %d slots opened\n\n", s.Sessions.Opened, s.Sessions.Size)
 	fmt.Fprintln(t, "MEMBER\tADDRESS\tSERVES READS\tLAST HEARD\tREADS\tUNACKNOWLEDGED")
 	for _, m := range s.Members {
 		fmt.Fprintf(t, "%d\t%s\t%v\t%s\t%d\t%d\n", m.ID, m.Address, m.Serving, silentFor(m), m.Reads, m.Unacknowledged)
+	}
+	if s.Config != nil {
+		fmt.Fprintln(t)
+		printShard(t, s)
 	}
 	fmt.Fprintf(t, "\npending writes: %d\n", s.PendingCount)
 	if len(s.Pending) > 0 {
@@ -87,6 +107,51 @@ func printStatus(w io.Writer, s *coordinator.Status) error {
 	}
 	printCounters(t, "dropped frames", s.Drops)
 	printCounters(t, "activity", s.Activities)
+	return t.Flush()
+}
+
+// printShard prints what the coordinators of a shard have agreed on.
+func printShard(t io.Writer, s *coordinator.Status) {
+	fmt.Fprintf(t, "shard in epoch %d of %s; new writes need %d members\n", s.Config.Epoch, s.Config.Coordinator, s.Config.MinMembers)
+	for _, p := range s.Coordinators {
+		fmt.Fprintf(t, "coordinator %s at %s, process %d\n", p.Name, p.Address, p.PID)
+	}
+	writeReplicas(t, s)
+	fmt.Fprintln(t, "EPOCH\tCOORDINATOR\tRECOVERED FROM\tBEGUN\tBECAUSE")
+	for _, o := range s.Config.History {
+		var ids []string
+		for _, id := range o.Members {
+			ids = append(ids, fmt.Sprint(id))
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", o.Epoch, o.Coordinator, strings.Join(ids, " "),
+			time.UnixMilli(o.At).Format(time.DateTime), o.Reason)
+	}
+}
+
+func writeReplicas(t io.Writer, s *coordinator.Status) {
+	fmt.Fprintln(t, "REPLICA\tID\tSTATE\tLAST HEARD\tCATCH-UP")
+	for _, r := range s.Replicas {
+		state, progress, heard := r.State, "", "never"
+		if r.Suspected {
+			state += ", suspected"
+		}
+		if r.LastHeard != nil {
+			heard = round(time.Duration(*r.LastHeard*float64(time.Second))).String() + " ago"
+		}
+		if p := r.CatchUp; p != nil {
+			progress = strings.TrimSpace(fmt.Sprintf("%s, %d of %d ranges %s", p.State, p.Done, p.Total, p.Error))
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", r.Address, r.ID, state, heard, progress)
+	}
+}
+
+// printReplicas prints the replicas of a shard.
+func printReplicas(w io.Writer, s *coordinator.Status) error {
+	if s.Config == nil {
+		return fmt.Errorf("the members of %s are fixed; dalio status lists them", s.Address)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	writeReplicas(t, s)
 	return t.Flush()
 }
 

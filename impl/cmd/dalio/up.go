@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,23 +18,29 @@ import (
 	"dalio/protocol"
 )
 
-// deathNotice is how long the news that a process has ended may wait.
-const deathNotice = 200 * time.Millisecond
+// What dalio up starts if it is not told otherwise.
+const (
+	upCoordinators = 0
+	upRestart      = time.Duration(0)
+)
 
 func newUp() *cobra.Command {
 	var o cluster.Options
 	cmd := &cobra.Command{
 		Use:   "up --dir D [--replicas 3]",
 		Short: "Run a whole shard on this machine until Ctrl-C",
-		Long: "Start a coordinator and replicas as processes in network namespaces of this machine, joined by a\n" +
+		Long: "Start coordinators and replicas as processes in network namespaces of this machine, joined by a\n" +
 			"bridge, and stay in the foreground. D/state.json appears when the shard serves, and D/logs holds what\n" +
-			"the processes say. Whatever ends this command, nothing of the shard is left behind. Needs root.",
+			"the processes say. A process that ends is started again after a while; the shard goes on meanwhile.\n" +
+			"Whatever ends this command, nothing of the shard is left behind. Needs root.",
 		Example: "  dalio up --dir /tmp/shard &\n  dalio put --dir /tmp/shard greeting hello\n  dalio get --dir /tmp/shard greeting",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return up(cmd, o) },
 	}
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder for the shard's state, made if it is missing")
 	cmd.Flags().IntVar(&o.Replicas, "replicas", 3, "how many replicas, 1 to 16")
+	cmd.Flags().IntVar(&o.Coordinators, "coordinators", upCoordinators, "how many coordinators, 1 to 4, of which one serves; 0 for one whose members never change")
+	cmd.Flags().DurationVar(&o.Restart, "restart", upRestart, "after how long to start a process again that has ended; 0 for never")
 	cmd.Flags().StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
 	cmd.Flags().IntVar(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
 	require(cmd, "dir")
@@ -47,11 +52,15 @@ func up(cmd *cobra.Command, o cluster.Options) (err error) {
 	if o.Replicas < 1 || o.Replicas > protocol.MaxMembers {
 		return withStatus(exitUsage, fmt.Errorf("--replicas %d: want 1 to %d", o.Replicas, protocol.MaxMembers))
 	}
+	if o.Coordinators < 0 || o.Coordinators > cluster.MaxCoordinators || o.Restart < 0 {
+		return withStatus(exitUsage, fmt.Errorf("--coordinators %d, --restart %v: want 0 to %d, and no time below 0", o.Coordinators, o.Restart, cluster.MaxCoordinators))
+	}
 	release, err := claim(o.Dir)
 	if err != nil {
 		return withStatus(exitUsage, err)
 	}
 	defer release()
+	o.Notice = func(what string) { fmt.Fprintf(cmd.ErrOrStderr(), "dalio: %s\n", what) }
 	if o.Executable, err = os.Executable(); err != nil {
 		return withStatus(exitUsage, fmt.Errorf("find the dalio command: %w", err))
 	}
@@ -64,9 +73,7 @@ func up(cmd *cobra.Command, o cluster.Options) (err error) {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "shard ready: coordinator %s, %d replicas; Ctrl-C ends it\n", shard.Address, o.Replicas)
 	fmt.Fprintf(cmd.OutOrStdout(), "  dalio put --dir %[1]s KEY VALUE; dalio get --dir %[1]s KEY; dalio status --dir %[1]s\n", o.Dir)
-	reported := reportDeaths(ctx, cmd, shard)
 	<-ctx.Done()
-	reported.Wait()
 	if err := shard.Close(); err != nil {
 		return withStatus(exitDidNotHappen, fmt.Errorf("end the shard: %w", err))
 	}
@@ -86,28 +93,6 @@ func startShard(ctx context.Context, o cluster.Options) (*cluster.Cluster, error
 		return nil, err
 	}
 	return shard, nil
-}
-
-// reportDeaths says on standard error which processes end before the context
-// does: killing one is a fault like any other, and the shard stays.
-func reportDeaths(ctx context.Context, cmd *cobra.Command, shard *cluster.Cluster) *sync.WaitGroup {
-	var watching sync.WaitGroup
-	for _, p := range append([]*cluster.Process{shard.Coordinator}, shard.Replicas...) {
-		watching.Go(func() {
-			select {
-			case <-p.Done():
-			case <-ctx.Done():
-				return
-			}
-			// Ctrl-C in a terminal goes to all of them, and may reach us last.
-			select {
-			case <-time.After(deathNotice):
-				fmt.Fprintf(cmd.ErrOrStderr(), "dalio: %s (process %d) has ended\n", p.Name, p.PID)
-			case <-ctx.Done():
-			}
-		})
-	}
-	return &watching
 }
 
 // claim makes the folder and keeps it for this process alone; the kernel gives
