@@ -44,8 +44,8 @@ func (s *Server) assign(a control.Assignment) error {
 			return err
 		}
 		switch r := &s.replica; {
-		case a.ID>>4 == 0 || a.Epoch == 0:
-			return s.refuse("replica id %d in epoch %d: ids are generation<<4 | index, and epochs start at 1", a.ID, a.Epoch)
+		case a.ID>>4 == 0:
+			return s.refuse("replica id %d: ids are generation<<4 | index, with a generation of at least 1", a.ID)
 		case r.ID == a.ID && r.Epoch == a.Epoch && !r.Fenced:
 			return nil // Asked twice.
 		case a.Epoch < r.Epoch || a.ID>>4 <= s.lastID>>4:
