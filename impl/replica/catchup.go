@@ -33,7 +33,6 @@ var catchUpRange = failpoint.New("replica.catch-up-range")
 type catchUp struct {
 	request control.CatchUp
 	cancel  context.CancelFunc
-	ended   chan struct{}
 
 	mu       sync.Mutex
 	progress control.Progress
@@ -74,11 +73,10 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &catchUp{request: r, cancel: cancel, ended: make(chan struct{}), done: done,
+	c := &catchUp{request: r, cancel: cancel, done: done,
 		progress: control.Progress{State: control.Running, Source: r.Source, Total: len(done)}}
 	s.catchUp = c
-	go func() {
-		defer close(c.ended)
+	s.catchingUp.Go(func() {
 		defer cancel()
 		err := s.runCatchUp(ctx, c)
 		c.mu.Lock()
@@ -88,28 +86,19 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 			c.progress.State, c.progress.Error = control.Failed, err.Error()
 			s.options.Logger.Warn("catch-up failed", "source", r.Source, "error", err)
 		}
-	}()
+	})
 	return nil
 }
 
-// stopCatchUp ends a catch-up without waiting: it finds out when it next looks at
-// the membership, under which it changes anything.
-func (s *Server) stopCatchUp() {
+// forgetCatchUp ends a catch-up with the membership that it was of, and does not
+// wait: it finds out when it next looks at the membership, under which it changes
+// anything.
+func (s *Server) forgetCatchUp() {
 	s.catchUpMu.Lock()
 	defer s.catchUpMu.Unlock()
 	if s.catchUp != nil {
 		s.catchUp.cancel()
-	}
-}
-
-// awaitCatchUp ends a catch-up and waits for it.
-func (s *Server) awaitCatchUp() {
-	s.stopCatchUp()
-	s.catchUpMu.Lock()
-	c := s.catchUp
-	s.catchUpMu.Unlock()
-	if c != nil {
-		<-c.ended
+		s.catchUp = nil
 	}
 }
 

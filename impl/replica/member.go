@@ -51,7 +51,7 @@ func (s *Server) assign(a control.Assignment) error {
 		case a.Epoch < r.Epoch || a.ID>>4 <= s.lastID>>4:
 			return s.refuse("id %d of epoch %d is from the past; ids are minted anew for each membership", a.ID, a.Epoch)
 		}
-		s.stopCatchUp()
+		s.forgetCatchUp()
 		if err := s.store.Begin(a.ID); err != nil {
 			return fmt.Errorf("begin a membership: %w", err)
 		}
@@ -71,7 +71,7 @@ func (s *Server) fence(f control.Fence) (control.Fenced, error) {
 		if !s.replica.Fence(f.Epoch) {
 			return s.refuse("epoch %d has been replaced", f.Epoch)
 		}
-		s.stopCatchUp()
+		s.forgetCatchUp()
 		out = control.Fenced{ID: s.replica.ID, Floor: s.replica.Floor, Newest: s.newest()}
 		return afterFence.Hit()
 	})
@@ -152,7 +152,7 @@ func (s *Server) settleStore(floor, collect protocol.Version) {
 func (s *Server) expel(e control.Expulsion) error {
 	return s.change(func() error {
 		if s.replica.ID == e.ID {
-			s.stopCatchUp()
+			s.forgetCatchUp()
 		}
 		s.replica.Expel(e.ID)
 		return nil

@@ -376,6 +376,11 @@ func TestCatchUpWithNobody(t *testing.T) {
 	if m := joiner.get("k"); string(m.Value) != "v" {
 		t.Errorf("it holds %+v", m)
 	}
+	// What an earlier membership has caught up with says nothing of the next.
+	joiner.must(joiner.assign(33, 1))
+	if p := joiner.status().CatchUp; p.State != control.None || p.Source.IsValid() {
+		t.Errorf("under a new id: %+v", p)
+	}
 }
 
 func TestCatchUpKeepsItsRate(t *testing.T) {

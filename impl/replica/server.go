@@ -107,6 +107,8 @@ type Server struct {
 
 	catchUpMu sync.Mutex
 	catchUp   *catchUp
+	// catchingUp counts those that run, forgotten or not.
+	catchingUp sync.WaitGroup
 }
 
 // stripe is the lock of one part of the keys, alone on its cache line.
@@ -211,7 +213,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		group.Go(func() error { return a.until(ctx) })
 	}
 	err := group.Wait()
-	s.awaitCatchUp()
+	s.forgetCatchUp()
+	s.catchingUp.Wait()
 	if err != nil {
 		return fmt.Errorf("replica %d: %w", s.replica.ID, err)
 	}

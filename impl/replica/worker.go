@@ -12,9 +12,10 @@ import (
 )
 
 var (
-	afterApply = failpoint.New("replica.after-apply")
-	beforeSync = failpoint.New("replica.before-sync")
-	afterSync  = failpoint.New("replica.after-sync")
+	beforeApply = failpoint.New("replica.before-apply")
+	afterApply  = failpoint.New("replica.after-apply")
+	beforeSync  = failpoint.New("replica.before-sync")
+	afterSync   = failpoint.New("replica.after-sync")
 )
 
 // worker takes batches of messages and answers them. Nothing in it is shared
@@ -56,6 +57,9 @@ func (w *worker) answerBatch() error {
 	w.counters.batches.Add(1)
 	w.answers.Reset()
 	w.acks.Reset()
+	if err := beforeApply.Hit(); err != nil {
+		return err
+	}
 	for i := range w.in.Len() {
 		w.handle(w.in.Payload(i), w.in.Address(i))
 	}
