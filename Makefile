@@ -75,6 +75,13 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 	@scripts/setup test
 	go run ./spec/tlc must-fail
 
+# DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
+DURATION ?= 1m
+.PHONY: chaos
+chaos: ## breaks a whole shard in every way while clients use it, and audits (DURATION=10m SEED=7)
+	@$(MAKE) --no-print-directory build
+	$(BIN)/chaos --dir build/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: build ## the coordinator alone against the same in C and against its bounds, as ratios
 	@scripts/setup test

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,8 +18,10 @@ const (
 	pollInterval = 10 * time.Millisecond
 	// Between one fault's end and the next there is a pause of random length, so
 	// that faults meet the shard at all stages of its recovery.
-	pauseMin, pauseMax = 10 * time.Millisecond, 250 * time.Millisecond
-	injectTimeout      = 15 * time.Second
+	pauseMin, pauseMax = 10 * time.Millisecond, 150 * time.Millisecond
+	// A fault waits so long for operations to be open.
+	flightTimeout, flightPoll = 200 * time.Millisecond, 200 * time.Microsecond
+	injectTimeout             = 15 * time.Second
 )
 
 // Event is a fault that happened, for the log of a run.
@@ -43,6 +46,7 @@ type Nemesis struct {
 	Log func(Event)
 
 	start  time.Time
+	count  atomic.Int64
 	events []Event
 	passed map[string]int
 }
@@ -66,6 +70,9 @@ func (n *Nemesis) Run(ctx context.Context) error {
 	return nil
 }
 
+// Count returns how many faults there have been so far.
+func (n *Nemesis) Count() int { return int(n.count.Load()) }
+
 // Events returns what happened, and Passed how often each fault was passed over
 // because the shard was never as whole as it needs.
 func (n *Nemesis) Events() []Event        { return n.events }
@@ -84,9 +91,17 @@ func (n *Nemesis) await(ctx context.Context, needs Needs) bool {
 	return true
 }
 
+// awaitFlight waits for a moment at which operations are open, if one comes soon.
+func (n *Nemesis) awaitFlight(ctx context.Context) {
+	for begun := time.Now(); n.Meter.InFlight() == 0 && time.Since(begun) < flightTimeout && ctx.Err() == nil; {
+		sleep(ctx, flightPoll)
+	}
+}
+
 // strike injects a fault, lets it last and mends it, also when the run ends
 // meanwhile. Its error means that the shard could not be mended.
 func (n *Nemesis) strike(ctx context.Context, f *Fault, random *rand.Rand, lasts time.Duration) error {
+	n.awaitFlight(ctx)
 	e := Event{Fault: f.Name, Begun: time.Since(n.start).Seconds(), InFlight: n.Meter.InFlight()}
 	injecting, cancel := context.WithTimeout(context.WithoutCancel(ctx), injectTimeout)
 	defer cancel()
@@ -105,6 +120,7 @@ func (n *Nemesis) strike(ctx context.Context, f *Fault, random *rand.Rand, lasts
 	}
 	e.Mended = time.Since(n.start).Seconds()
 	n.events = append(n.events, e)
+	n.count.Add(1)
 	if n.Log != nil {
 		n.Log(e)
 	}

@@ -227,6 +227,7 @@ func (m *manager) run(ctx context.Context) {
 		}
 		v := m.view()
 		a := m.steps.Next(&v)
+		m.noteSteps()
 		if a.Kind == membership.Wait {
 			m.fail(nil)
 			m.wait(ctx, m.until(&a, &v))
@@ -240,6 +241,14 @@ func (m *manager) run(ctx context.Context) {
 		}
 		failures = 0
 	}
+}
+
+// noteSteps takes note of what is under way. That changes not only with the steps
+// taken here: another coordinator may have taken a later epoch.
+func (m *manager) noteSteps() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.joining, m.taking = m.steps.Joining(), m.steps.Taking()
 }
 
 func backoff(failures int) time.Duration { return min(retryMin<<min(failures, 10), retryMax) }

@@ -186,9 +186,7 @@ func (m *manager) answered(from netip.AddrPort, r *protocol.Message, now time.Ti
 
 // took takes note of what a step that was taken changed.
 func (m *manager) took(a *membership.Action) {
-	m.mu.Lock()
-	m.joining, m.taking = m.steps.Joining(), m.steps.Taking()
-	m.mu.Unlock()
+	m.noteSteps()
 	m.options.Logger.Info("membership", "step", string(a.Kind), "members", ids(a.Members), "epoch", uint32(a.Epoch))
 	switch {
 	case a.Kind == membership.TakeEpoch:

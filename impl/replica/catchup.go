@@ -61,16 +61,19 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 	s.catchUpMu.Lock()
 	defer s.catchUpMu.Unlock()
 	done := make([]bool, 1<<catchUpBits)
-	if c := s.catchUp; c != nil && c.request.ID == r.ID && c.request.Epoch == r.Epoch {
+	if c := s.catchUp; c != nil {
 		c.mu.Lock()
 		state := c.progress.State
 		c.mu.Unlock()
-		if state != control.Failed {
+		same := c.request.ID == r.ID && c.request.Epoch == r.Epoch && c.request.Source == r.Source
+		if same && state != control.Failed {
 			return nil
 		}
-		if c.request.Source == r.Source {
+		if same {
 			done = c.done
 		}
+		// From another source everything is to be had anew.
+		c.cancel()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &catchUp{request: r, cancel: cancel, done: done,

@@ -376,6 +376,16 @@ func TestCatchUpWithNobody(t *testing.T) {
 	if m := joiner.get("k"); string(m.Value) != "v" {
 		t.Errorf("it holds %+v", m)
 	}
+	// Another source may hold more, so all of it is looked at.
+	other := newNode(t, nil)
+	other.must(other.assign(18, 1))
+	other.put("l", "w", 2)
+	if p := joiner.catchUp(other, 0); p.State != control.Done || p.Source != other.address {
+		t.Errorf("from another source: %+v", p)
+	}
+	if m := joiner.get("l"); string(m.Value) != "w" {
+		t.Errorf("from another source it has got %+v", m)
+	}
 	// What an earlier membership has caught up with says nothing of the next.
 	joiner.must(joiner.assign(33, 1))
 	if p := joiner.status().CatchUp; p.State != control.None || p.Source.IsValid() {

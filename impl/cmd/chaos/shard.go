@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"dalio/impl/chaos"
+	"dalio/impl/cluster"
+	"dalio/impl/coordinator"
+	"dalio/impl/fabric"
+	"dalio/impl/internal/failpoint"
+	"dalio/impl/internal/unixsocket"
+	"dalio/protocol"
+)
+
+const (
+	coordinators = 2
+	// restartAfter is after how long a process that has ended is started again.
+	restartAfter = 100 * time.Millisecond
+	askTimeout   = 300 * time.Millisecond
+	wholePoll    = 50 * time.Millisecond
+)
+
+// shard is a cluster that can be broken.
+type shard struct {
+	*cluster.Cluster
+	replicas int
+}
+
+func startShard(ctx context.Context, c config) (*shard, error) {
+	// The processes of the shard inherit it.
+	if err := os.Setenv(failpoint.Environment, "1"); err != nil {
+		return nil, err
+	}
+	running, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Replicas: c.replicas, Coordinators: coordinators,
+		Restart: restartAfter, Executable: c.executable, Seed: c.seed})
+	if err != nil {
+		return nil, err
+	}
+	s := &shard{running, c.replicas}
+	ready, cancel := context.WithTimeout(ctx, calm)
+	defer cancel()
+	if err := s.awaitWhole(ready); err != nil {
+		return nil, errors.Join(fmt.Errorf("the shard does not become whole: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *shard) listen() (*net.UDPConn, error) { return s.Client.ListenUDP(0) }
+
+func (s *shard) addresses() string { return s.Addresses }
+
+// awaitWhole waits until all replicas serve and a coordinator stands by.
+func (s *shard) awaitWhole(ctx context.Context) error {
+	for {
+		h := s.Health(ctx)
+		if h.Serving && h.InSync == s.replicas && h.Members == s.replicas && h.Standby {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %+v", ctx.Err(), h)
+		case <-time.After(wholePoll):
+		}
+	}
+}
+
+// Health asks the coordinators.
+func (s *shard) Health(ctx context.Context) (h chaos.Health) {
+	view := s.View()
+	for _, p := range view.Coordinators {
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		status, err := coordinator.FetchStatus(asking, s.Socket(p))
+		cancel()
+		switch {
+		case err != nil:
+		case status.Role == coordinator.RoleActive && !h.Serving:
+			h.Serving, h.Members = true, len(status.Members)
+			for _, m := range status.Members {
+				if m.Serving {
+					h.InSync++
+				}
+			}
+		case status.Role == coordinator.RoleStandby:
+			h.Standby = true
+		}
+	}
+	return h
+}
+
+func (s *shard) Replicas() (nodes []chaos.Node) {
+	for i := range s.replicas {
+		nodes = append(nodes, &node{s, fmt.Sprint("replica", i), func(v cluster.View) *cluster.Process { return v.Replicas[i] }})
+	}
+	return nodes
+}
+
+func (s *shard) Coordinators() (nodes []chaos.Node) {
+	for i := range coordinators {
+		nodes = append(nodes, s.coordinator(i))
+	}
+	return nodes
+}
+
+func (s *shard) coordinator(i int) *node {
+	return &node{s, fmt.Sprint("coordinator", i), func(v cluster.View) *cluster.Process { return v.Coordinators[i] }}
+}
+
+// active returns the index of the coordinator that serves.
+func (s *shard) active() int {
+	view := s.View()
+	for i, p := range view.Coordinators {
+		if p.Name == view.Coordinator.Name {
+			return i
+		}
+	}
+	return 0
+}
+
+func (s *shard) Active() chaos.Node  { return s.coordinator(s.active()) }
+func (s *shard) Standby() chaos.Node { return s.coordinator((s.active() + 1) % coordinators) }
+func (s *shard) Clients() chaos.Node { return &node{s, "client", nil} }
+
+// Admin asks for what an operator may want. A replica that is removed, or replaced
+// by itself, is added again at once.
+func (s *shard) Admin(ctx context.Context, what string, replica chaos.Node) error {
+	if what == "failover" {
+		return s.post(ctx, s.Socket(s.Standby().(*node).process()), coordinator.FailoverPath, nil)
+	}
+	socket := s.View().StatusSocket
+	address := fmt.Sprintf("%s:%d", replica.(*node).fabric().Addr, protocol.Port)
+	if what == "replace" {
+		what = "remove"
+	}
+	if err := coordinator.ChangeMembers(ctx, socket, coordinator.MemberChange{Do: what, Replica: address}); err != nil {
+		return err
+	}
+	for {
+		err := coordinator.ChangeMembers(ctx, s.View().StatusSocket, coordinator.MemberChange{Do: "add", Replica: address})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, wholePoll)
+	}
+}
+
+// Etcd stops or continues what keeps the configuration.
+func (s *shard) Etcd(_ context.Context, running bool) error {
+	if running {
+		return s.View().Etcd.Signal(syscall.SIGCONT)
+	}
+	return s.View().Etcd.Signal(syscall.SIGSTOP)
+}
+
+func (s *shard) Detach(context.Context) error  { return detach(s.Active().(*node).fabric()) }
+func (s *shard) Replace(context.Context) error { return replace(s.Active().(*node).fabric()) }
+
+// post asks something of a coordinator on its status socket.
+func (s *shard) post(ctx context.Context, socket, path string, form url.Values) error {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return unixsocket.Dial(ctx, socket) }
+	return post(ctx, dial, "http://coordinator"+path, form)
+}
+
+func post(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), url string, form url.Values) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	c := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	response, err := c.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // What can't be read is missing from the error.
+		return fmt.Errorf("%s: %s: %s", url, response.Status, strings.TrimSpace(string(text)))
+	}
+	return nil
+}
+
+// node is a host of the shard.
+type node struct {
+	shard *shard
+	name  string
+	// of finds its process, which changes; nil for the clients' node.
+	of func(cluster.View) *cluster.Process
+}
+
+func (n *node) process() *cluster.Process { return n.of(n.shard.View()) }
+
+func (n *node) fabric() *fabric.Node {
+	if n.of == nil {
+		return n.shard.Client
+	}
+	return n.process().Node
+}
+
+func (n *node) Name() string    { return n.name }
+func (n *node) Kill() error     { return n.process().Signal(syscall.SIGKILL) }
+func (n *node) Stop() error     { return n.process().Signal(syscall.SIGSTOP) }
+func (n *node) Continue() error { return n.process().Signal(syscall.SIGCONT) }
+
+func (n *node) Cut(d fabric.Direction, cut bool) error {
+	if cut {
+		return n.fabric().Cut(d)
+	}
+	return n.fabric().Mend(d)
+}
+
+func (n *node) SetFaults(d fabric.Direction, f fabric.Faults) error {
+	return n.fabric().SetFaults(d, f)
+}
+
+// Arm sets a failpoint, through the status socket of a coordinator or the control
+// API of a replica.
+func (n *node) Arm(ctx context.Context, point string, a failpoint.Action) error {
+	form := url.Values{"name": {point}, "action": {string(a)}}
+	p := n.process()
+	if strings.HasPrefix(n.name, "coordinator") {
+		return n.shard.post(ctx, n.shard.Socket(p), coordinator.FailpointsPath, form)
+	}
+	address := fmt.Sprintf("%s:%d", p.Node.Addr, protocol.Port)
+	dial := func(ctx context.Context, network, _ string) (conn net.Conn, err error) {
+		err = n.shard.Client.Do(func() (err error) {
+			conn, err = (&net.Dialer{Timeout: askTimeout}).DialContext(ctx, network, address)
+			return err
+		})
+		return conn, err
+	}
+	return post(ctx, dial, "http://"+address+"/failpoints", form)
+}
+
+// FillDisk leaves no room on the replica's disk.
+func (n *node) FillDisk(bool) error { return errors.New("this shard's replicas have no disks") }
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
