@@ -57,6 +57,8 @@ type Options struct {
 	Object string
 	// Sessions is the size of the session table, 0 for the usual one.
 	Sessions int
+	// CoordinatorFlags are more flags for every coordinator.
+	CoordinatorFlags []string
 	// Seed determines the faults of the network, of which there are none until
 	// SetFaults.
 	Seed uint64
@@ -237,7 +239,7 @@ func (c *Cluster) coordinatorArgs(o *Options, node *fabric.Node, i int, replicas
 	if o.Sessions != 0 {
 		args = append(args, "--sessions", fmt.Sprint(o.Sessions))
 	}
-	return args
+	return append(args, o.CoordinatorFlags...)
 }
 
 // launch starts a process whose log begins with it: that of an earlier shard would
@@ -335,6 +337,9 @@ func (c *Cluster) shutdown() error {
 		case <-patience.Done():
 			problems = append(problems, p.Kill())
 		}
+	}
+	if c.Etcd != nil {
+		problems = append(problems, os.RemoveAll(c.etcdDir()))
 	}
 	return errors.Join(append(problems, c.Rack.Close())...)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"dalio/impl/coordinator"
@@ -59,7 +60,7 @@ func (c *Cluster) writeState() error {
 		s.Coordinators = append(s.Coordinators, coordinatorState{p.Name, p.PID, p.Node.NetNS(), device, addressOf(p), c.socketOf(p)})
 	}
 	for _, one := range s.Coordinators {
-		if one.PID == c.Coordinator.PID {
+		if one.Name == c.Coordinator.Name {
 			s.Coordinator = one
 		}
 	}
@@ -126,6 +127,9 @@ func (c *Cluster) lookAround(ctx context.Context) {
 func (c *Cluster) noteActive(p *Process, s *coordinator.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !slices.Contains(c.Coordinators, p) {
+		return // Another process has taken its place, which will tell.
+	}
 	changed := c.Coordinator != p
 	for _, m := range s.Config.Members {
 		if address := m.Address.String(); c.ids[address] != m.ID {

@@ -193,6 +193,9 @@ func (m *manager) took(a *membership.Action) {
 		m.mu.Lock()
 		m.wanted = ""
 		m.mu.Unlock()
+	case a.Kind == membership.OpenKernel:
+		// While others served, members were asked less often than they must answer now.
+		m.excuseAll(time.Now())
 	case a.Kind == membership.ShrinkConfig:
 		m.punishRemoved(a)
 	}

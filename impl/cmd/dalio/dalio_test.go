@@ -137,6 +137,14 @@ type stateFile struct {
 		PID                 int
 		NetNS, Dev, Address string
 	}
+	Coordinators []struct {
+		PID            int
+		NetNS, Address string
+	}
+	Etcd struct {
+		PID      int
+		Endpoint string
+	}
 	Replicas []struct {
 		ID, PID        int
 		NetNS, Address string
@@ -208,6 +216,12 @@ func (s *shardUp) expectNothingLeft(state stateFile) {
 	for _, r := range state.Replicas {
 		pids, names = append(pids, r.PID), append(names, r.NetNS)
 	}
+	for _, c := range state.Coordinators {
+		pids, names = append(pids, c.PID), append(names, c.NetNS)
+	}
+	if state.Etcd.PID != 0 {
+		pids = append(pids, state.Etcd.PID)
+	}
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 			s.Errorf("process %d is left: %v", pid, err)
@@ -218,15 +232,18 @@ func (s *shardUp) expectNothingLeft(state stateFile) {
 			s.Errorf("namespace %s is left: %v", name, err)
 		}
 	}
-	for _, name := range []string{"state.json", "coordinator.sock"} {
+	for _, name := range []string{"state.json", "coordinator.sock", "standby1.sock", "etcd"} {
 		if _, err := os.Stat(filepath.Join(s.dir, name)); !os.IsNotExist(err) {
 			s.Errorf("%s is left: %v", name, err)
 		}
 	}
 }
 
-func TestKilledReplica(t *testing.T) {
-	s := startUp(t)
+// fixed has dalio up start a shard whose members never change.
+var fixed = []string{"--coordinators", "0", "--restart", "0"}
+
+func TestKilledReplicaOfAFixedShard(t *testing.T) {
+	s := startUp(t, fixed...)
 	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "before")
 	state := s.state()
 	victim := state.Replicas[2]
@@ -251,8 +268,8 @@ func TestKilledReplica(t *testing.T) {
 	s.expectNothingLeft(state)
 }
 
-func TestKilledCoordinator(t *testing.T) {
-	s := startUp(t, "--replicas", "1")
+func TestKilledCoordinatorOfAFixedShard(t *testing.T) {
+	s := startUp(t, append(fixed, "--replicas", "1")...)
 	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "v")
 	if err := syscall.Kill(s.state().Coordinator.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 
 // What dalio up starts if it is not told otherwise.
 const (
-	upCoordinators = 0
-	upRestart      = time.Duration(0)
+	upCoordinators = 2
+	upRestart      = time.Second
 )
 
 func newUp() *cobra.Command {
