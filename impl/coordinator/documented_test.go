@@ -88,6 +88,8 @@ func oneEthernet(n *internet) map[string]*host {
 func TestHostsAsDocumented(t *testing.T) {
 	n := newInternet(t)
 	hosts := oneEthernet(n)
+	// The hosts have one file system, the machine's.
+	files := strings.NewReplacer("/run/", t.TempDir()+"/", "/var/lib/", t.TempDir()+"/")
 	var ran []string
 	for _, e := range exchanges(t, "../../docs/hosts.md") {
 		h := hosts[e.host]
@@ -96,8 +98,7 @@ func TestHostsAsDocumented(t *testing.T) {
 		}
 		words := strings.Fields(e.command)
 		ran = append(ran, words[1])
-		// The hosts have one file system, the machine's.
-		command := strings.ReplaceAll(e.command, "/run/", filepath.Dir(n.executable)+"/")
+		command := files.Replace(e.command)
 		switch words[1] {
 		case "replica", "coordinator":
 			h.start(strings.Fields(command)[1:]...)
