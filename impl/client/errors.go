@@ -29,6 +29,9 @@ var (
 	// ErrBusy: the coordinator had no room for a session or a write, or no
 	// replica may serve reads. Try again later.
 	ErrBusy = errors.New("the coordinator is busy")
+	// ErrTooFew: the shard has fewer members than it must have to take new writes.
+	// The write may be taken when a replica is back.
+	ErrTooFew = errors.New("the shard has too few replicas for new writes")
 	// ErrExpired: the coordinator no longer knows the session. It has been
 	// restarted, or its session TTL is shorter than Options.SessionIdle allows for.
 	ErrExpired = errors.New("the coordinator does not know the session")
@@ -75,6 +78,8 @@ func causeOf(s protocol.Status) error {
 	switch s {
 	case protocol.StatusBusy:
 		return ErrBusy
+	case protocol.StatusTooFew:
+		return ErrTooFew
 	case protocol.StatusExpired:
 		return ErrExpired
 	case protocol.StatusRefused:
