@@ -18,6 +18,7 @@ func FuzzMessages(f *testing.F) {
 		{Type: protocol.Write, Op: protocol.OpPut, Epoch: 1, Replica: 16, Version: protocol.Version{Epoch: 1, Seq: 1},
 			Key: key, Value: value, KeyHash: protocol.KeyHash(key), Digest: protocol.Digest(key, value)},
 		{Type: protocol.WriteRequest, Key: key},
+		{Type: protocol.Probe, Epoch: 1, Replica: 16},
 	} {
 		f.Add(m.Append(nil), true)
 	}
@@ -39,7 +40,7 @@ func FuzzMessages(f *testing.F) {
 		for _, n := range c.Refused {
 			refused += n
 		}
-		if answered := uint64(w.answers.Len()); answered+refused != 1 || answered != c.Reads+c.Writes {
+		if answered := uint64(w.answers.Len()); answered+refused != 1 || answered != c.Reads+c.Writes+c.Probes {
 			t.Errorf("%d answers, counters %+v", answered, c)
 		}
 	})
