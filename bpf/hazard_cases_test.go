@@ -234,6 +234,25 @@ func hazardsOfMembership() []hazard {
 			}
 		},
 	}, {
+		name: "22: a member that joins is asked, and serves when it has answered",
+		file: "replica.h", passage: " || !(p->view->serving >> (overdue % MAX_MEMBERS) & 1)", change: "",
+		run: func(s *stage) {
+			s.set("now", 10)
+			w := s.write(0, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.commit(w, 2)
+			s.set("members", 0b1111)
+			s.set("now", testLease+20)
+			for i := range 3 {
+				m := reply(w, i)
+				m.Sent = testLease + 10
+				out, _ := s.give(m, replica(i).Address)
+				if out.Type == protocol.Read && out.Replica == replica(3).ID {
+					s.complain("the read that replica %d has answered goes to one that joins", i)
+				}
+			}
+		},
+	}, {
 		name: "29: a value is released though a member is silent",
 		file: "replica.h", passage: "if (lease && lease_expired(p, &overdue))\n\t\treturn ask_overdue(p, overdue);",
 		change: "(void)overdue;",

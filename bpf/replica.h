@@ -149,10 +149,14 @@ static __always_inline int lease_expired(struct packet *p, __u32 *overdue)
 	return now > earliest + lease;
 }
 
-/* Sends the read to a member that is overdue: its answer renews the lease. */
+/*
+ * Sends the read to a member that is overdue: its answer renews the lease. A member
+ * that joins may not have caught up, but serve by the time its answer is here: only
+ * what it is asked while it serves may be released.
+ */
 static __always_inline enum drop_reason ask_overdue(struct packet *p, __u32 overdue)
 {
-	if (p->message->hops >= MAX_HOPS)
+	if (p->message->hops >= MAX_HOPS || !(p->view->serving >> (overdue % MAX_MEMBERS) & 1))
 		return REASON_LEASE_EXPIRED;
 	count(p, ACTIVITY_OVERDUE);
 	p->message->hops++;

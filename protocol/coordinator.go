@@ -241,7 +241,9 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 		}
 	}
 	if overdue, expired := c.leaseExpired(); expired {
-		if m.Hops >= MaxHops {
+		// A member that joins may not have caught up, but serve by the time its
+		// answer is here: only what it is asked while it serves may be released.
+		if m.Hops >= MaxHops || c.Serving>>overdue&1 == 0 {
 			return drop(LeaseExpired)
 		}
 		m.Hops++
