@@ -16,27 +16,29 @@ import (
 	"dalio/protocol"
 )
 
-// pin keeps the calling goroutine, whose thread ends with it, on one of the
-// processors that the process may use, and returns its number.
-func pin(n int) (cpu int, err error) {
-	runtime.LockOSThread()
-	var allowed, one unix.CPUSet
+// processors returns the numbers of the processors that the process may use.
+func processors() (cpus []int, err error) {
+	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
-		return 0, fmt.Errorf("ask for the processors: %w", err)
+		return nil, fmt.Errorf("ask for the processors: %w", err)
 	}
-	for n %= allowed.Count(); ; cpu++ {
+	for cpu := 0; len(cpus) < allowed.Count(); cpu++ {
 		if allowed.IsSet(cpu) {
-			if n == 0 {
-				one.Set(cpu)
-				break
-			}
-			n--
+			cpus = append(cpus, cpu)
 		}
 	}
+	return cpus, nil
+}
+
+// pin keeps the calling goroutine, whose thread ends with it, on the processor.
+func pin(cpu int) error {
+	runtime.LockOSThread()
+	var one unix.CPUSet
+	one.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return 0, fmt.Errorf("pin to a processor: %w", err)
+		return fmt.Errorf("pin to processor %d: %w", cpu, err)
 	}
-	return cpu, nil
+	return nil
 }
 
 // retryTo returns a shard with one pending write, and a retry of that write that
@@ -71,7 +73,11 @@ func runClone(t *testing.T, program *ebpf.Program, meta multicastMeta, frame []b
 // group has entries, and compares each copy with the model's.
 func TestClones(t *testing.T) {
 	// Each processor tells its own clones apart.
-	if _, err := pin(0); err != nil {
+	cpus, err := processors()
+	if err == nil {
+		err = pin(cpus[0])
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	dp := load(t, "")

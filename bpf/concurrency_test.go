@@ -37,12 +37,16 @@ func TestConcurrentDuplicates(t *testing.T) {
 	}
 	restore(t, dp, c)
 
-	witnesses := make([]witness, max(2, runtime.NumCPU()))
+	cpus, err := processors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	witnesses := make([]witness, max(2, len(cpus)))
 	var ready, done sync.WaitGroup
 	ready.Add(len(witnesses))
 	for cpu := range witnesses {
 		done.Go(func() {
-			_, witnesses[cpu].err = pin(cpu)
+			witnesses[cpu].err = pin(cpus[cpu%len(cpus)])
 			ready.Done()
 			ready.Wait()
 			if witnesses[cpu].err == nil {

@@ -100,7 +100,7 @@ type trafficOutput struct {
 	Hops    uint8
 	Count   uint8
 	Wrong   uint8
-	Unused  uint8
+	Surplus uint8
 	Targets uint16
 }
 

@@ -20,9 +20,12 @@ char LICENSE[] SEC("license") = "GPL";
 /* Frames of a lane, numbered by the 20 bits that are left for it. */
 #define LANE_FRAMES (1 << 18)
 #define LANE_SHIFT 20
-/* Frames that may be on their way; a queue of a veth device holds 256. */
-#define MOST_WAITING 48
-#define MOST_PROCESSORS 64
+/*
+ * Frames that may be on their way to the coordinator, and as many from it: even if
+ * five copies come of each one, they fit into the 256 places of a veth queue.
+ */
+#define MOST_WAITING 40
+#define MOST_PROCESSORS 256
 #define KEY_SIZE 8
 #define VALUE_SIZE 16
 /* The size of what is made into frames. */
@@ -49,7 +52,7 @@ struct input {
 	__u32 unused;
 };
 
-/* What came of it: one frame, or the copies of a multicast, surplus ones left out. */
+/* What came of it: one frame, or the copies of a multicast. */
 struct output {
 	/* Of the first frame. */
 	__u64 time;
@@ -58,10 +61,13 @@ struct output {
 	__u8 type;
 	__u8 status;
 	__u8 hops;
-	/* How many frames came, and how many of them were not as they must be. */
+	/*
+	 * How many frames came, how many of them were not as they must be, and how
+	 * many more, of a multicast, for a replica that had got one.
+	 */
 	__u8 count;
 	__u8 wrong;
-	__u8 unused;
+	__u8 surplus;
 	/* The replica indices that they were for. */
 	__u16 targets;
 };
@@ -114,7 +120,7 @@ struct plan {
 	/* What the coordinator had handled and sent before the first frame. */
 	__u64 handled;
 	__u64 sent;
-	__u8 lane_of[256];
+	__u8 lane_of[MOST_PROCESSORS];
 };
 
 struct plan plan;
@@ -255,7 +261,7 @@ static __always_inline int has_room(void)
 SEC("xdp")
 int make(struct xdp_md *ctx)
 {
-	__u32 number = plan.lane_of[bpf_get_smp_processor_id() & 255] % LANES, index, payload = 0;
+	__u32 number = plan.lane_of[bpf_get_smp_processor_id() % MOST_PROCESSORS] % LANES, index, payload = 0;
 	struct lane *l = &lanes[number];
 	const struct station_end *from = &plan.clients[number];
 	struct message *m;
@@ -375,11 +381,12 @@ int capture(struct xdp_md *ctx)
 	}
 	__sync_fetch_and_add(&captured[number].count, 1);
 	if (!is_right(&p, to, in) || (out->count && out->type != m->type) ||
-	    (out->targets & bit && m->type != MESSAGE_WRITE))
+	    (out->targets & bit && m->type != MESSAGE_WRITE)) {
 		out->wrong++;
-	/* A surplus copy of a multicast. */
-	else if (out->targets & bit)
+	} else if (out->targets & bit) {
+		out->surplus++;
 		return XDP_DROP;
+	}
 	if (!out->count)
 		out->time = bpf_ktime_get_ns();
 	out->count++;

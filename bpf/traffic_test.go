@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
@@ -47,8 +50,11 @@ type traffic struct {
 	trafficParts
 	dp    *DataPlane
 	wires []*wire
-	plan  trafficPlan
-	ns    netns.NsHandle
+	// cpus are the processors of the lanes, and spread the wires of the replicas.
+	cpus   []int
+	spread []int
+	plan   trafficPlan
+	ns     netns.NsHandle
 }
 
 type trafficParts struct {
@@ -74,6 +80,12 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 		}
 	}
 	var err error
+	tr.cpus, err = processors()
+	must(err)
+	if len(tr.cpus) < trafficLanes {
+		t.Fatalf("races between processors need %d of them, and the process may use %d", trafficLanes, len(tr.cpus))
+	}
+	tr.cpus = tr.cpus[:trafficLanes]
 	tr.ns, err = netns.Get()
 	must(err)
 	t.Cleanup(func() { tr.ns.Close() })
@@ -92,7 +104,8 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 
 	var indices []int
 	for number := range wires {
-		w := addWire(t, number, 1500, trafficLanes)
+		// A veth device uses the queue that has the processor's number.
+		w := addWire(t, number, 1500, slices.Max(tr.cpus)+1)
 		tr.wires = append(tr.wires, w)
 		indices = append(indices, w.coordinator)
 		l, err := attachNative(tr.Capture, w.outside)
@@ -100,10 +113,38 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 		t.Cleanup(func() { l.Close() })
 	}
 	must(dp.Attach(indices...))
-	for lane := range tr.plan.Clients {
-		tr.plan.Clients[lane] = tr.end(client(lane), 0)
+	for _, w := range tr.wires {
+		tr.expectNative(w.coordinator)
+		tr.expectNative(w.outside)
+	}
+	for lane, cpu := range tr.cpus {
+		tr.plan.Clients[lane] = tr.end(client(lane), tr.clientWire(lane))
+		tr.plan.LaneOf[cpu%len(tr.plan.LaneOf)] = uint8(lane)
 	}
 	return tr
+}
+
+// expectNative fails unless a device runs XDP in native mode and has a queue for
+// each lane's processor.
+func (tr *traffic) expectNative(ifindex int) {
+	tr.Helper()
+	device, err := netlink.LinkByIndex(ifindex)
+	if err != nil {
+		tr.Fatal(err)
+	}
+	a := device.Attrs()
+	if a.Xdp == nil || a.Xdp.AttachMode != nl.XDP_ATTACHED_DRV || a.NumRxQueues <= slices.Max(tr.cpus) {
+		tr.Fatalf("device %s has %d queues and XDP %+v, want native mode and a queue for each of the processors %v", a.Name, a.NumRxQueues, a.Xdp, tr.cpus)
+	}
+}
+
+// clientWire is the number of the wire of a lane's client: the first, or for the
+// last lane the last.
+func (tr *traffic) clientWire(lane int) int {
+	if lane == trafficLanes-1 {
+		return len(tr.wires) - 1
+	}
+	return 0
 }
 
 // end is a client or replica at the outer end of a wire.
@@ -115,16 +156,15 @@ func (tr *traffic) end(at protocol.Address, number int) (e trafficStationEnd) {
 	return e
 }
 
-// place puts each replica at a wire, and the clients at the first and the last.
-func (tr *traffic) place(wires []int) {
+// place puts each replica at the wire with the number.
+func (tr *traffic) place(spread []int) {
 	tr.Helper()
 	var paths [protocol.MaxMembers]int
-	for i, number := range wires {
+	for i, number := range spread {
 		paths[i] = tr.wires[number].coordinator
 		tr.plan.Replicas[i] = tr.end(replica(i).Address, number)
 	}
-	tr.plan.ReplicaCount = uint32(len(wires))
-	tr.plan.Clients[trafficLanes-1] = tr.end(client(trafficLanes-1), len(tr.wires)-1)
+	tr.spread, tr.plan.ReplicaCount = spread, uint32(len(spread))
 	if err := tr.dp.SetPaths(paths); err != nil {
 		tr.Fatal(err)
 	}
@@ -140,6 +180,25 @@ func (tr *traffic) mix(write, ack, reply, read, retries uint32) {
 type logs struct {
 	in  [trafficLanes][]trafficInput
 	out [trafficLanes][]trafficOutput
+	// clients and spread have the wire of each lane's client and of each replica.
+	clients [trafficLanes]int
+	spread  []int
+}
+
+// wire returns the number of the wire that an input came by.
+func (l *logs) wire(lane int, in *trafficInput) int {
+	if in.Kind == kindAck || in.Kind == kindReply {
+		return l.spread[in.Replica]
+	}
+	return l.clients[lane]
+}
+
+func (l *logs) each(visit func(lane, i int, in *trafficInput, out *trafficOutput)) {
+	for lane := range l.in {
+		for i := range l.in[lane] {
+			visit(lane, i, &l.in[lane][i], &l.out[lane][i])
+		}
+	}
 }
 
 // run has each lane make the frames at the same time, and returns when all of
@@ -149,31 +208,20 @@ func (tr *traffic) run(frames int, seed uint64) *logs {
 	before := tr.counters()
 	tr.start(frames, seed)
 	errs := make([]error, trafficLanes)
-	// Every lane's processor is known before the first frame is made.
-	var started, done sync.WaitGroup
-	release := make(chan struct{})
-	started.Add(trafficLanes)
+	var done sync.WaitGroup
 	for lane := range trafficLanes {
 		done.Go(func() {
-			cpu, err := pin(lane)
+			err := pin(tr.cpus[lane])
 			if err == nil {
 				// The thread ends with its goroutine, so it need not come back.
 				err = netns.Set(tr.ns)
 			}
-			tr.plan.LaneOf[cpu%len(tr.plan.LaneOf)] = uint8(lane)
-			started.Done()
-			<-release
 			if err == nil {
 				err = tr.drive(lane, frames)
 			}
 			errs[lane] = err
 		})
 	}
-	started.Wait()
-	if err := tr.Plan.Set(tr.plan); err != nil {
-		tr.Error(err)
-	}
-	close(release)
 	done.Wait()
 	if err := errors.Join(errs...); err != nil {
 		tr.Fatalf("make traffic: %v", err)
@@ -229,7 +277,7 @@ func (tr *traffic) start(frames int, seed uint64) {
 			tr.Fatal(err)
 		}
 	}
-	if err := errors.Join(tr.Lanes.Set(lanes), tr.Captured.Set([trafficLanes][8]uint64{})); err != nil {
+	if err := errors.Join(tr.Plan.Set(tr.plan), tr.Lanes.Set(lanes), tr.Captured.Set([trafficLanes][8]uint64{})); err != nil {
 		tr.Fatal(err)
 	}
 }
@@ -238,7 +286,7 @@ func (tr *traffic) start(frames int, seed uint64) {
 // it sent since then has been captured.
 func (tr *traffic) settle(before counterSet, frames int) {
 	tr.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(trafficPatience); ; time.Sleep(time.Millisecond) {
 		now := tr.counters()
 		handled, sent := total(now.Actions[:])-total(before.Actions[:]), tr.sent(now)-tr.sent(before)
 		captured := tr.captured()
@@ -280,6 +328,27 @@ func (tr *traffic) counters() counterSet {
 	return counted
 }
 
+// expectBothProcessors fails if one of the lanes' processors has handled less than
+// a third of what was handled in all.
+func (tr *traffic) expectBothProcessors() {
+	tr.Helper()
+	var each []counterSet
+	if err := tr.dp.objects.Counters.Lookup(uint32(0), &each); err != nil {
+		tr.Fatal(err)
+	}
+	all := uint64(0)
+	for i := range each {
+		all += total(each[i].Actions[:])
+	}
+	for _, cpu := range tr.cpus {
+		n := total(each[cpu].Actions[:])
+		tr.Logf("processor %d handled %d of %d frames", cpu, n, all)
+		if n < all/3 {
+			tr.Errorf("processor %d handled only %d of %d frames", cpu, n, all)
+		}
+	}
+}
+
 func total(counts []uint64) (n uint64) {
 	for _, count := range counts {
 		n += count
@@ -290,8 +359,9 @@ func total(counts []uint64) (n uint64) {
 // read copies the logs of a run.
 func (tr *traffic) read(frames int) *logs {
 	tr.Helper()
-	l := &logs{}
+	l := &logs{spread: tr.spread}
 	for lane := range trafficLanes {
+		l.clients[lane] = tr.clientWire(lane)
 		l.in[lane] = readLog[trafficInput](tr, tr.Inputs, lane, frames)
 		l.out[lane] = readLog[trafficOutput](tr, tr.Outputs, lane, frames)
 	}
