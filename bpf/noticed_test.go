@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,9 @@ func TestRacesAreNoticed(t *testing.T) {
 		"with a plain store for the compare-and-swap": {"replica.h",
 			"if (__sync_val_compare_and_swap(&e->word, word, next) == word)\n\t\t\tbreak;",
 			"WRITE_ONCE(e->word, next);\n\t\tbreak;"},
+		"with a plain increment for the fetch-and-add": {"client.h",
+			"seq = __sync_fetch_and_add(&sequence.last, 1) + 1;",
+			"seq = READ_ONCE(sequence.last) + 1;\n\tWRITE_ONCE(sequence.last, seq);"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newRace(t, buildWith(t, c), false)
@@ -37,6 +41,41 @@ func TestRacesAreNoticed(t *testing.T) {
 				}
 			}
 			t.Errorf("%d frames, and nothing was noticed", rounds*trafficLanes*raceFrames)
+		})
+	}
+}
+
+// TestWrongBroadcastsAreNoticed mixes up the copies of several multicasts, and
+// expects that TestBroadcasts would complain.
+func TestWrongBroadcastsAreNoticed(t *testing.T) {
+	const lookup = "state = bpf_map_lookup_elem(&multicasts, &device);"
+	for name, c := range map[string]struct {
+		alteration
+		several bool
+	}{
+		"one index for all processors": {alteration{"state.h",
+			"__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);\n\t__uint(max_entries, MAX_DEVICES);",
+			"__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(max_entries, MAX_DEVICES);"}, false},
+		"one index for all devices": {alteration{"multicast.h", lookup,
+			"__u32 first = 0;\n\n\t" + strings.Replace(lookup, "device", "first", 1)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var flags []string
+			if c.several {
+				flags = append(flags, "-DDALIO_SEVERAL_DEVICES")
+			}
+			tr, spreads := newBroadcasts(t, loadTable(t, buildWith(t, c.alteration, flags...), c.several), c.several)
+			broadcasts := 0
+			slices.Reverse(spreads)
+			for _, spread := range spreads {
+				n, complaint := tr.broadcast(spread, 0)
+				broadcasts += n
+				if complaint != "" {
+					t.Logf("noticed after at most %d broadcasts: %s", broadcasts, complaint)
+					return
+				}
+			}
+			t.Errorf("%d broadcasts, and nothing was noticed", broadcasts)
 		})
 	}
 }
