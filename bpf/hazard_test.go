@@ -175,7 +175,7 @@ func TestHazards(t *testing.T) {
 					t.Errorf("the %s: %s", what, complaint)
 				}
 			}
-			broken := play(t, load(t, buildWith(t, h.file, h.passage, h.change)), h.run)
+			broken := play(t, load(t, buildWith(t, alteration{h.file, h.passage, h.change})), h.run)
 			if len(broken) == 0 {
 				t.Error("without the cure nothing goes wrong")
 				return
