@@ -31,7 +31,7 @@ type call struct {
 var (
 	stateLine  = regexp.MustCompile(`(?m)^State \d+: .*$`)
 	callsPart  = regexp.MustCompile(`(?ms)^/\\ calls = (.*?)(?:^/\\ |^$|\z)`)
-	clientPart = regexp.MustCompile(`(?s)(\w+) \|->\s+\[([^\[\]]*)\]`)
+	clientPart = regexp.MustCompile(`(?s)(\w+) (?:\|->|:>)\s+\[([^\[\]]*)\]`)
 	fieldPart  = regexp.MustCompile(`(\w+) \|-> ("[^"]*"|\w+)`)
 )
 
@@ -61,7 +61,7 @@ func parseCalls(text string) ([]map[string]call, error) {
 			calls[client[1]] = c
 		}
 		// Whatever was not understood must not be taken for silence.
-		if rest := clientPart.ReplaceAllString(part[1], ""); len(calls) == 0 || strings.Trim(rest, "[], \n") != "" {
+		if rest := clientPart.ReplaceAllString(part[1], ""); len(calls) == 0 || strings.Trim(rest, "[]()@, \n") != "" {
 			return nil, fmt.Errorf("state %d: calls = %q is not understood", i+1, part[1])
 		}
 		states = append(states, calls)

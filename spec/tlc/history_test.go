@@ -124,7 +124,7 @@ func TestWhatIsNoCounterexampleIsRefused(t *testing.T) {
 		"no calls at all":     withEnd(t, lastCall+" ]", "1"),
 		"a value of no kind":  withEnd(t, lastCall, strings.Replace(lastCall, `"a"`, `<<1, 1>>`, 1)),
 		"a call without key":  withEnd(t, lastCall, strings.Replace(lastCall, `key |-> "k", `, ``, 1)),
-		"a client of no name": withEnd(t, lastCall, strings.Replace(lastCall, `b |->`, `b :>`, 1)),
+		"a client of no name": withEnd(t, lastCall, strings.Replace(lastCall, `b |->`, `b ->`, 1)),
 	} {
 		if states, err := parseCalls(text); err == nil {
 			t.Errorf("%s is read as %v", name, states)

@@ -35,8 +35,9 @@ var introductions = []string{
 	"The following behavior constitutes a counter-example:",
 }
 
-// parseOutput reads what TLC printed. The source of module Dalio is needed to
-// name the actions in the coverage: TLC names a disjunct by its position.
+// parseOutput reads what TLC printed. The source of the module that
+// joins the actions is needed to name them in the coverage: TLC names a disjunct
+// by its position.
 func parseOutput(text string, source []string) (output, error) {
 	out := output{Taken: map[string]int{}}
 	for _, line := range strings.Split(text, "\n") {

@@ -1,0 +1,52 @@
+------------------------------- MODULE MCShard -------------------------------
+(***************************************************************************)
+(* The workloads and symmetries of the configurations of Shard.tla.  The   *)
+(* writers are a and b, each writing its own name; others only read.       *)
+(***************************************************************************)
+EXTENDS Shard, TLC
+
+CONSTANTS a, b, s1, s2
+
+Put(k, v) == [op |-> "write", key |-> k, value |-> v]
+Delete(k) == [op |-> "write", key |-> k, value |-> Absent]
+Get(k)    == [op |-> "read",  key |-> k, value |-> None]
+
+Name(c) == IF c = a THEN "a" ELSE "b"
+
+\* Each writer writes k once, everybody else reads it once.
+ReadOnce(c, n) ==
+  CASE n = 1 /\ c \in {a, b} -> {Put("k", Name(c))}
+    [] n = 1 -> {Get("k")}
+    [] OTHER -> {}
+
+\* Each writer writes k once, everybody else reads it twice.
+ReadTwice(c, n) ==
+  CASE n = 1 /\ c \in {a, b} -> {Put("k", Name(c))}
+    [] n <= 2 /\ c \notin {a, b} -> {Get("k")}
+    [] OTHER -> {}
+
+\* Each writer writes k once, everybody else reads it three times.
+ReadThrice(c, n) ==
+  CASE n = 1 /\ c \in {a, b} -> {Put("k", Name(c))}
+    [] n <= 3 /\ c \notin {a, b} -> {Get("k")}
+    [] OTHER -> {}
+
+\* Each writer writes k once; everybody else reads it once, and so does a then.
+ReadBack(c, n) ==
+  CASE n = 1 /\ c \in {a, b} -> {Put("k", Name(c))}
+    [] n = 1 \/ (n = 2 /\ c = a) -> {Get("k")}
+    [] OTHER -> {}
+
+\* a puts k and then deletes it, everybody else reads it once.
+PutThenDelete(c, n) ==
+  CASE n = 1 /\ c = a -> {Put("k", Name(c))}
+    [] n = 2 /\ c = a -> {Delete("k")}
+    [] n = 1 -> {Get("k")}
+    [] OTHER -> {}
+
+\* Each writer has a slot of its own.
+OwnSlots(c) == CASE c = a -> s1 [] c = b -> s2 [] OTHER -> None
+
+Symmetry == Permutations(Nodes) \cup Permutations(Clients \ {a, b})
+=============================================================================
+
