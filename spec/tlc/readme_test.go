@@ -17,25 +17,34 @@ import (
 // failover to be told, and so must have a configuration and a test here.
 var fixedMembership = []int{1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15, 23, 26, 27, 38, 39, 42}
 
-// readmeTable returns the cells of the table whose header begins as given.
+// readmeTable returns the cells of all tables whose header begins as given.
 func readmeTable(t *testing.T, header string) [][]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "\n| "+header)
-	if !found {
-		t.Fatalf("README.md has no table that begins with %q", header)
-	}
-	var rows [][]string
-	for line := range strings.Lines(rest) {
-		if len(rows) > 0 && !strings.HasPrefix(line, "|") {
+	var cells [][]string
+	rest := string(text)
+	for {
+		_, table, found := strings.Cut(rest, "\n| "+header)
+		if !found {
 			break
 		}
-		rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
+		rest = table
+		var rows [][]string
+		for line := range strings.Lines(table) {
+			if len(rows) > 0 && !strings.HasPrefix(line, "|") {
+				break
+			}
+			rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
+		}
+		cells = append(cells, rows[2:]...) // Without the header and the line below it.
 	}
-	return rows[2:] // Without the header and the line below it.
+	if len(cells) == 0 {
+		t.Fatalf("README.md has no table that begins with %q", header)
+	}
+	return cells
 }
 
 func numbers(t *testing.T, cell string) []int {
