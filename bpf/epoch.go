@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"dalio/protocol"
 )
 
@@ -29,16 +27,6 @@ type Epoch struct {
 	// Answered is when the members were last asked something that all of them have
 	// answered in this epoch, by Now: the lease runs from then on.
 	Answered time.Duration
-}
-
-// Now is the clock that leases are measured by: that of this machine since it was
-// started.
-func Now() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // There is no machine without it.
-	}
-	return time.Duration(ts.Nano())
 }
 
 // Shut has the data plane drop every message until an epoch is opened. When it

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"dalio/protocol"
 )
@@ -280,21 +279,5 @@ func TestFloorUnderLoad(t *testing.T) {
 	compare := func(a, b protocol.Version) int { return int(a.Seq) - int(b.Seq) }
 	if len(floors) < 100 || !slices.IsSortedFunc(floors[1:], compare) || floors[len(floors)-1].Seq < 100 {
 		t.Errorf("%d floors, the last %v", len(floors), floors[max(0, len(floors)-1):])
-	}
-}
-
-func TestNowIsTheProgramsClock(t *testing.T) {
-	dp, err := Load(Options{Self: self, MaxSessions: testSlots, Lease: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dp.Close()
-	before := Now()
-	if err := dp.Open(Epoch{Number: 1, Members: []protocol.Member{replica(0)}, Answered: before}); err != nil {
-		t.Fatal(err)
-	}
-	out, _ := run(t, dp, readRequest(1, "k"), client(0))
-	if at := time.Duration(out.Sent); out.Type != protocol.Read || at < before || at > Now() {
-		t.Errorf("a read was sent at %v, between %v and %v", at, before, Now())
 	}
 }

@@ -43,6 +43,12 @@ func Faults(durable bool) []Fault {
 		{"replica-drained", oneToSpare, admin("drain"), 0},
 		{"replica-replaced", oneToSpare, admin("replace"), 0},
 		{"planned-failover", takeover, admin("failover"), 0},
+		{"replica-clock-jumped", oneToSpare, func(_ context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
+			return nil, jump(pick(s.Replicas(), random), random)
+		}, 0},
+		{"coordinator-clock-jumped", takeover, func(_ context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
+			return nil, jump(s.Active(), random)
+		}, 0},
 		{"old-packets-in-flight", takeover, oldPackets, 600 * time.Millisecond},
 	}
 	faults = append(faults, partitions()...)
@@ -137,6 +143,16 @@ func admin(what string) injection {
 		}
 		return nil, s.Admin(ctx, what, pick(s.Replicas(), random))
 	}
+}
+
+// maxAhead is how far a clock may jump, either way.
+const maxAhead = 30 * 24 * time.Hour
+
+// jump replaces a process by one whose monotonic clock is another, and agrees with
+// neither that of its predecessor nor that of the programs in the kernel.
+func jump(n Node, random *rand.Rand) error {
+	n.SetClock(time.Duration(random.Int64N(int64(maxAhead))))
+	return n.Kill()
 }
 
 // oldPackets has the coordinator replaced while what it sent is held back, so

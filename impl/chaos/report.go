@@ -83,6 +83,20 @@ func (r *Report) Injected() (faults, kinds int) {
 	return faults, kinds
 }
 
+// often is how many times a fault must be met with operations in flight to count
+// as met in many situations.
+const often = 10
+
+// Often returns how many kinds of faults were.
+func (r *Report) Often() (kinds int) {
+	for _, t := range r.Faults {
+		if t.InFlight >= often {
+			kinds++
+		}
+	}
+	return kinds
+}
+
 // Rarest returns the fault that was met least often with operations in flight.
 func (r *Report) Rarest() (name string, times int) {
 	names := slices.Sorted(maps.Keys(r.Faults))
@@ -99,7 +113,8 @@ func (r *Report) Print(w io.Writer) {
 	}
 	faults, kinds := r.Injected()
 	name, times := r.Rarest()
-	fmt.Fprintf(w, "\n%d faults of %d kinds (the rarest: %s, %d times with operations in flight)\n", faults, kinds, name, times)
+	fmt.Fprintf(w, "\n%d faults of %d kinds, %d of them %d times or more with operations in flight (the rarest: %s, %d times)\n",
+		faults, kinds, r.Often(), often, name, times)
 	fmt.Fprintf(w, "%d operations in %.0f s", r.Total, r.Seconds)
 	for _, f := range slices.Sorted(maps.Keys(r.Operations)) {
 		o := r.Operations[f]

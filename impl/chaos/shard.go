@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"time"
 
 	"dalio/impl/fabric"
 	"dalio/impl/internal/failpoint"
@@ -47,6 +48,8 @@ type Node interface {
 	Cut(d fabric.Direction, cut bool) error
 	// SetFaults sets the faults of a direction.
 	SetFaults(d fabric.Direction, f fabric.Faults) error
+	// SetClock puts the monotonic clock of the node's next processes so far ahead.
+	SetClock(ahead time.Duration)
 	// FillDisk leaves no room on the node's disk, or makes room again.
 	FillDisk(full bool) error
 }

@@ -26,7 +26,9 @@ type Process struct {
 	// Node is where it runs.
 	Node *fabric.Node
 
-	log string
+	// command is the executable and its arguments.
+	command []string
+	log     string
 	// logStart is where its part of the log starts.
 	logStart int64
 	cmd      *exec.Cmd
@@ -36,7 +38,7 @@ type Process struct {
 // start runs the command on the node, with what it says in a log file, and waits
 // until the child says on its standard output that it is ready.
 func start(ctx context.Context, node *fabric.Node, executable, logs string, args ...string) (*Process, error) {
-	p := &Process{Name: node.Name, Node: node, log: filepath.Join(logs, node.Name+".log"), done: make(chan struct{})}
+	p := &Process{Name: node.Name, Node: node, command: append([]string{executable}, args...), log: filepath.Join(logs, node.Name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)

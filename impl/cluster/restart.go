@@ -86,7 +86,7 @@ func (c *Cluster) Restart(ctx context.Context, old *Process) (*Process, error) {
 	}
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	renewed, err := start(ready, old.Node, old.cmd.Path, filepath.Dir(old.log), old.cmd.Args[1:]...)
+	renewed, err := start(ready, old.Node, old.command[0], filepath.Dir(old.log), old.command[1:]...)
 	if err != nil {
 		return nil, fmt.Errorf("restart: %w", err)
 	}

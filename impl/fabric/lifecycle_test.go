@@ -4,6 +4,7 @@ package fabric
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -342,4 +343,28 @@ func TestChildRunsOnNode(t *testing.T) {
 	}
 	// Close killed it.
 	_ = lasting.Wait()
+}
+
+func TestClockOfANode(t *testing.T) {
+	node := addNode(t, newRack(t, 1), "a", 7)
+	uptime := func() (s float64) {
+		t.Helper()
+		var out bytes.Buffer
+		cmd := exec.Command("cat", "/proc/uptime")
+		cmd.Stdout = &out
+		if err := errors.Join(node.Start(cmd), cmd.Wait()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(out.String(), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	here := uptime()
+	for _, ahead := range []time.Duration{time.Hour, 24 * time.Hour, time.Minute} {
+		node.SetClock(ahead)
+		if got := uptime() - here - ahead.Seconds(); got < 0 || got > 30 {
+			t.Errorf("a clock that is to be %v ahead is off by %.1f s", ahead, got)
+		}
+	}
 }

@@ -244,6 +244,8 @@ func (n *node) Arm(ctx context.Context, point string, a failpoint.Action) error 
 	return post(ctx, dial, "http://"+address+"/failpoints", form)
 }
 
+func (n *node) SetClock(ahead time.Duration) { n.fabric().SetClock(ahead) }
+
 // FillDisk leaves no room on the replica's disk.
 func (n *node) FillDisk(bool) error { return errors.New("this shard's replicas have no disks") }
 
