@@ -82,6 +82,13 @@ chaos: ## breaks a whole shard in every way while clients use it, and audits (DU
 	@$(MAKE) --no-print-directory build
 	$(BIN)/chaos --dir build/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
+# RECOVERY has flags for build/bin/recovery, such as RECOVERY="--parts host-lost --hosts 10".
+RECOVERY ?=
+.PHONY: recovery
+recovery: ## how quickly a shard recovers from failures under load, held to what is promised, and audited
+	@$(MAKE) --no-print-directory build
+	$(BIN)/recovery --dir build/recovery $(RECOVERY)
+
 .PHONY: bench
 bench: build ## the coordinator alone against the same in C and against its bounds, as ratios
 	@scripts/setup test

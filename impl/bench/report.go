@@ -57,7 +57,7 @@ func newReport(s *Suite) (*Report, error) {
 	if err := s.Settings.validate(); err != nil {
 		return nil, err
 	}
-	machine, err := describeMachine()
+	machine, err := DescribeMachine()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,8 @@ func newReport(s *Suite) (*Report, error) {
 	}, nil
 }
 
-func describeMachine() (Machine, error) {
+// DescribeMachine returns what this machine is.
+func DescribeMachine() (Machine, error) {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return Machine{}, fmt.Errorf("describe the machine: %w", err)

@@ -21,10 +21,14 @@ const (
 	followTimeout  = 500 * time.Millisecond
 	// redial is the pause before a connection that was refused is tried again.
 	redial = 20 * time.Millisecond
-	// Replicas that fail at joining are left alone for a time that doubles.
+	// Replicas that fail are left alone for a time that doubles.
 	holdMin, holdMax = 250 * time.Millisecond, 10 * time.Second
-	// A replica that has been well for so long is taken for reliable again.
-	forgiven = 30 * time.Second
+	// A replica that goes on for so many times as long as it was left alone is taken
+	// for reliable again: one that always fails holds up the shard, each time for as
+	// long as it takes to notice, once in (1 + forgiven) * holdMin at most.
+	forgiven = 4
+	// A replica that catches up is asked more often at first: most have little to do.
+	catchUpInterval = 10 * time.Millisecond
 )
 
 // follower knows how one replica is. It keeps a connection open: the kernel of a
@@ -49,7 +53,8 @@ type follower struct {
 	heard, begun time.Time
 	held         time.Time
 	failures     int
-	failed       time.Time
+	// catchingUp is since when it catches up, if it does.
+	catchingUp time.Time
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -117,11 +122,22 @@ func (f *follower) attend(ctx context.Context, conn net.Conn) {
 		select {
 		case <-broken:
 			return
-		case <-time.After(statusInterval):
+		case <-time.After(f.interval(time.Now())):
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// interval returns how long to wait before the replica is asked again. While it
+// catches up that grows with the time that it takes.
+func (f *follower) interval(now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.status.CatchUp.State != control.Running {
+		return statusInterval
+	}
+	return min(max(catchUpInterval, now.Sub(f.catchingUp)/4), statusInterval)
 }
 
 // poll asks for the state once.
@@ -142,6 +158,9 @@ func (f *follower) poll(ctx context.Context) error {
 	}
 	before, known := f.status, f.known
 	f.status, f.known, f.heard = status, true, time.Now()
+	if status.CatchUp.State == control.Running && before.CatchUp.State != control.Running {
+		f.catchingUp = f.heard
+	}
 	if lost := known && before.ID != 0 && before.ID != status.ID; !known || lost || before.ID != status.ID || before.CatchUp.State != status.CatchUp.State {
 		go f.changed(lost)
 	}
@@ -175,12 +194,16 @@ func (f *follower) hear(now time.Time) {
 func (f *follower) hold(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now.Sub(f.failed) > forgiven {
+	if now.Sub(f.held) > forgiven*holdFor(f.failures) {
 		f.failures = 0
 	}
-	f.held = now.Add(min(holdMin<<min(f.failures, 10), holdMax))
 	f.failures++
-	f.failed = now
+	f.held = now.Add(holdFor(f.failures))
+}
+
+// holdFor returns for how long a replica is left alone that has failed that often.
+func holdFor(failures int) time.Duration {
+	return min(holdMin<<min(max(failures-1, 0), 10), holdMax)
 }
 
 // excuse forgets how long the replica has been silent: it is we who were.

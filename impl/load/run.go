@@ -46,6 +46,8 @@ type Options struct {
 	// Longest the time after which no more are begun; 0 is no limit.
 	Operations int
 	Longest    time.Duration
+	// Stop, when closed, has no more begun; those under way are ended. Nil is never.
+	Stop <-chan struct{}
 	// Deadline bounds each operation.
 	Deadline time.Duration
 	// Progress, if set, is called every Interval.
@@ -61,7 +63,7 @@ type Progress struct {
 }
 
 // Run drives the workload until its operations are done, or the longest time is
-// over, or the context ends; that cuts operations short, and is not an error.
+// over, or it is stopped, or the context ends; that cuts operations short, and is not an error.
 func Run(ctx context.Context, w Workload, o Options) (*Report, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
@@ -129,6 +131,11 @@ func (r *run) drive(ctx context.Context, c *choices, client Client, report *Repo
 func (r *run) another() bool {
 	if r.o.Longest > 0 && time.Since(r.start) >= r.o.Longest {
 		return false
+	}
+	select {
+	case <-r.o.Stop:
+		return false
+	default:
 	}
 	return r.o.Operations == 0 || r.begun.Add(1) <= int64(r.o.Operations)
 }

@@ -103,7 +103,7 @@ func wreck(ctx context.Context, c config, report *chaos.Report, history string) 
 	var clients []load.Client
 	pace := time.Duration(float64(c.clients) / float64(c.rate) * float64(time.Second))
 	for range c.clients {
-		clients = append(clients, &paced{Client: meter.Watch(load.Shard(dialled)), every: pace})
+		clients = append(clients, load.Paced(meter.Watch(load.Shard(dialled)), pace))
 	}
 	log := json.NewEncoder(faults)
 	nemesis := &chaos.Nemesis{Shard: shard, Meter: meter, Faults: chaos.Faults(c.durable), Seed: c.seed,
@@ -141,38 +141,9 @@ func readAll(ctx context.Context, c config, shard *shard, d *client.Client, reco
 	if err := shard.awaitWhole(whole); err != nil {
 		return fmt.Errorf("%v after the last fault the shard is not whole: %w", calm, err)
 	}
-	reader := load.Shard(d)
+	var keys []string
 	for i := range c.keys {
-		key := fmt.Sprintf("k%d", i)
-		recorder.Invoke(finalProcess, traces.Read, key, nil)
-		reading, cancel := context.WithTimeout(ctx, finalDeadline)
-		a := reader.Do(reading, traces.Read, key, "")
-		cancel()
-		if a.Outcome != traces.OK {
-			return fmt.Errorf("the last read of %s, with nothing broken: %w", key, a.Err)
-		}
-		var value *string
-		if a.Found {
-			value = &a.Value
-		}
-		recorder.Complete(finalProcess, traces.OK, value)
+		keys = append(keys, fmt.Sprintf("k%d", i))
 	}
-	return recorder.Err()
-}
-
-// paced is a client that asks no more often than that.
-type paced struct {
-	load.Client
-	every time.Duration
-	next  time.Time
-}
-
-func (p *paced) Do(ctx context.Context, f, key, value string) load.Answer {
-	if now := time.Now(); p.next.Before(now) {
-		p.next = now
-	} else {
-		time.Sleep(p.next.Sub(now))
-	}
-	p.next = p.next.Add(p.every)
-	return p.Client.Do(ctx, f, key, value)
+	return load.ReadAll(ctx, load.Shard(d), keys, recorder, finalProcess, finalDeadline)
 }

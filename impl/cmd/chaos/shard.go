@@ -64,40 +64,14 @@ func (s *shard) addresses() string { return s.Addresses }
 
 // awaitWhole waits until all replicas serve and a coordinator stands by.
 func (s *shard) awaitWhole(ctx context.Context) error {
-	for {
-		h := s.Health(ctx)
-		if h.Serving && h.InSync == s.replicas && h.Members == s.replicas && h.Standby {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %+v", ctx.Err(), h)
-		case <-time.After(wholePoll):
-		}
-	}
+	_, err := s.AwaitWhole(ctx)
+	return err
 }
 
 // Health asks the coordinators.
-func (s *shard) Health(ctx context.Context) (h chaos.Health) {
-	view := s.View()
-	for _, p := range view.Coordinators {
-		asking, cancel := context.WithTimeout(ctx, askTimeout)
-		status, err := coordinator.FetchStatus(asking, s.Socket(p))
-		cancel()
-		switch {
-		case err != nil:
-		case status.Role == coordinator.RoleActive && !h.Serving:
-			h.Serving, h.Members = true, len(status.Members)
-			for _, m := range status.Members {
-				if m.Serving {
-					h.InSync++
-				}
-			}
-		case status.Role == coordinator.RoleStandby:
-			h.Standby = true
-		}
-	}
-	return h
+func (s *shard) Health(ctx context.Context) chaos.Health {
+	h := s.Cluster.Health(ctx)
+	return chaos.Health{Serving: h.Active != nil, Members: h.Members, InSync: h.Serving, Standby: h.Standby}
 }
 
 func (s *shard) Replicas() (nodes []chaos.Node) {
@@ -164,8 +138,12 @@ func (s *shard) Etcd(_ context.Context, running bool) error {
 	return s.View().Etcd.Signal(syscall.SIGSTOP)
 }
 
-func (s *shard) Detach(context.Context) error  { return detach(s.Active().(*node).fabric()) }
-func (s *shard) Replace(context.Context) error { return replace(s.Active().(*node).fabric()) }
+func (s *shard) Detach(context.Context) error {
+	return cluster.DetachProgram(s.Active().(*node).fabric())
+}
+func (s *shard) Replace(context.Context) error {
+	return cluster.ReplaceProgram(s.Active().(*node).fabric())
+}
 
 // post asks something of a coordinator on its status socket.
 func (s *shard) post(ctx context.Context, socket, path string, form url.Values) error {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package cluster
 
 import (
 	"errors"
@@ -47,12 +47,12 @@ func withLink(n *fabric.Node, do func(link.Link) error) error {
 	return fmt.Errorf("find the link of %s: %w", n.Name, errors.Join(errNoProgram, all.Err()))
 }
 
-// detach takes the program off a node's device.
-func detach(n *fabric.Node) error { return withLink(n, link.Link.Detach) }
+// DetachProgram takes the program off a node's device.
+func DetachProgram(n *fabric.Node) error { return withLink(n, link.Link.Detach) }
 
-// replace puts a program that passes every frame in the place of the one on a
+// ReplaceProgram puts a program that passes every frame in the place of the one on a
 // node's device.
-func replace(n *fabric.Node) error {
+func ReplaceProgram(n *fabric.Node) error {
 	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "pass", Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()}})
 	if err != nil {

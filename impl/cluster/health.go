@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dalio/impl/coordinator"
+)
+
+const (
+	// healthTimeout bounds the question to one coordinator, which may have stopped.
+	healthTimeout = 300 * time.Millisecond
+	healthPoll    = 10 * time.Millisecond
+)
+
+// Health is how a shard stands, as far as its coordinators answer.
+type Health struct {
+	// Active is the coordinator that serves, nil if none says so, and Status what it
+	// tells.
+	Active *Process
+	Status *coordinator.Status
+	// Members are the replicas that must acknowledge writes, Serving those among
+	// them that are read from too.
+	Members, Serving int
+	// Standby says that another coordinator could take over.
+	Standby bool
+}
+
+// Health asks the coordinators how the shard stands.
+func (c *Cluster) Health(ctx context.Context) (h Health) {
+	for _, p := range c.View().Coordinators {
+		asking, cancel := context.WithTimeout(ctx, healthTimeout)
+		status, err := coordinator.FetchStatus(asking, c.Socket(p))
+		cancel()
+		switch {
+		case err != nil:
+		case status.Role == coordinator.RoleActive && h.Active == nil:
+			h.Active, h.Status, h.Members = p, status, len(status.Members)
+			for _, m := range status.Members {
+				if m.Serving {
+					h.Serving++
+				}
+			}
+		case status.Role == coordinator.RoleStandby:
+			h.Standby = true
+		}
+	}
+	return h
+}
+
+// AwaitWhole waits until all replicas serve and a coordinator stands by, and
+// returns how the shard stands then.
+func (c *Cluster) AwaitWhole(ctx context.Context) (Health, error) {
+	replicas := len(c.View().Replicas)
+	for {
+		h := c.Health(ctx)
+		if h.Active != nil && h.Members == replicas && h.Serving == replicas && h.Standby {
+			return h, nil
+		}
+		if !sleep(ctx, healthPoll) {
+			return h, fmt.Errorf("the shard is not whole: %d members, %d of them serve, of %d replicas; active: %v, standby: %v (%w)",
+				h.Members, h.Serving, replicas, h.Active != nil, h.Standby, ctx.Err())
+		}
+	}
+}

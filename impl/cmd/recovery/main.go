@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command recovery measures how quickly a shard on this machine recovers from
+// failures while clients use it, holds that to what is promised, and has what the
+// clients saw audited. It writes report.json and recovery.svg.
+//
+// Exit status: 0 linearizable and quick enough, 1 not linearizable, 2 it could not
+// be measured, 3 undecided, 4 linearizable, but not quick enough.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"dalio/checker/linear"
+	"dalio/impl/bench"
+	"dalio/impl/recovery"
+)
+
+const (
+	exitMet = iota
+	exitNotLinearizable
+	exitFailed
+	exitUndecided
+	exitNotMet
+)
+
+const auditTimeout = 5 * time.Minute
+
+type config struct {
+	recovery.Options
+	parts                  []string
+	kills, hosts, controls int
+	rejoinMB               int
+}
+
+// parts has what there is to measure, in order.
+var parts = []struct {
+	name string
+	run  func(context.Context, *config) (*recovery.Part, error)
+}{
+	{"replica-killed", func(ctx context.Context, c *config) (*recovery.Part, error) {
+		return recovery.ReplicaKilled(ctx, &c.Options, c.kills)
+	}},
+	{"host-lost", func(ctx context.Context, c *config) (*recovery.Part, error) {
+		return recovery.HostLost(ctx, &c.Options, c.hosts)
+	}},
+	{"control-plane-killed", func(ctx context.Context, c *config) (*recovery.Part, error) {
+		return recovery.ControlPlaneKilled(ctx, &c.Options, c.controls)
+	}},
+}
+
+func parse(args []string) (*config, error) {
+	c := &config{}
+	f := flag.NewFlagSet("recovery", flag.ContinueOnError)
+	only := ""
+	f.StringVar(&c.Dir, "dir", "build/recovery", "where the results go")
+	f.StringVar(&c.Executable, "dalio", "", "the dalio command (default: beside this one)")
+	f.StringVar(&only, "parts", "", "what to measure, with commas between (default: all of "+partNames()+")")
+	f.IntVar(&c.kills, "kills", 100, "how often a replica is killed")
+	f.IntVar(&c.hosts, "hosts", 50, "how often the coordinator's host is lost")
+	f.IntVar(&c.controls, "controls", 50, "how often the control plane alone is killed")
+	f.IntVar(&c.rejoinMB, "rejoin-mb", 1000, "megabytes that a replica has when it is killed and rejoins")
+	f.IntVar(&c.Replicas, "replicas", 3, "replicas, 2 to 16")
+	f.IntVar(&c.Clients, "clients", 32, "operations in flight")
+	f.IntVar(&c.Rate, "rate", 4000, "operations a second, at most, but for the rejoin")
+	f.IntVar(&c.Keys, "keys", 200, "keys that are read and written, but for the rejoin")
+	f.Func("coordinator-flag", "a flag for every coordinator, such as --suspect-after=1s; repeat for each", func(flag string) error {
+		c.CoordinatorFlags = append(c.CoordinatorFlags, flag)
+		return nil
+	})
+	f.Uint64Var(&c.Seed, "seed", 1, "of the load")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
+	case c.Replicas < 2 || c.Replicas > 16:
+		return nil, fmt.Errorf("-replicas %d: want 2 to 16", c.Replicas)
+	case min(c.Clients, c.Rate, c.Keys, c.kills, c.hosts, c.controls, c.rejoinMB) < 1:
+		return nil, errors.New("all numbers must be at least 1; -parts leaves parts out")
+	}
+	for _, name := range strings.FieldsFunc(only, func(r rune) bool { return r == ',' }) {
+		if !strings.Contains(partNames()+",", name+",") {
+			return nil, fmt.Errorf("-parts %q: there is no %q; want some of %s", only, name, partNames())
+		}
+		c.parts = append(c.parts, name)
+	}
+	if c.Executable == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the dalio command: %w", err)
+		}
+		c.Executable = filepath.Join(filepath.Dir(self), "dalio")
+	}
+	c.Progress = func(line string) { fmt.Println(line) }
+	return c, nil
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ",")
+}
+
+func main() {
+	c, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(exitMet)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "recovery: %v\n", err)
+		os.Exit(exitFailed)
+	}
+	// The first signal ends the run in good order; a second one ends it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	report, err := run(ctx, c)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; everything that was set up has been removed")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "recovery: %v\n", err)
+		os.Exit(exitFailed)
+	}
+	os.Exit(status(report, c.Dir))
+}
+
+// status returns the exit status, and says why it is not 0.
+func status(report *recovery.Report, dir string) int {
+	code := exitMet
+	for _, p := range report.Parts {
+		switch {
+		case p.Verdict == linear.NotLinearizable:
+			fmt.Fprintf(os.Stderr, "recovery: %s: not linearizable; %s has the history and the logs\n", p.Name, dir)
+			return exitNotLinearizable
+		case p.Verdict != linear.Linearizable:
+			code = exitUndecided
+		case !p.Met():
+			fmt.Fprintf(os.Stderr, "recovery: %s: a target is not met\n", p.Name)
+			code = max(code, exitNotMet)
+		}
+	}
+	return code
+}
+
+// run measures all parts, and writes what it found out.
+func run(ctx context.Context, c *config) (*recovery.Report, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	}
+	if err := os.RemoveAll(c.Dir); err != nil {
+		return nil, fmt.Errorf("remove the last run's results: %w", err)
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the folder for the results: %w", err)
+	}
+	machine, err := bench.DescribeMachine()
+	if err != nil {
+		return nil, err
+	}
+	report := &recovery.Report{Started: time.Now().UTC(), Machine: machine, Met: true}
+	for _, one := range parts {
+		if len(c.parts) > 0 && !slices.Contains(c.parts, one.name) {
+			continue
+		}
+		fmt.Printf("dalio recovery: %s\n", one.name)
+		p, err := one.run(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if err := audit(ctx, c, p); err != nil {
+			return nil, err
+		}
+		report.Parts = append(report.Parts, p)
+		report.Met = report.Met && p.Met() && p.Verdict == linear.Linearizable
+		p.Print(os.Stdout)
+	}
+	report.Took = time.Since(report.Started).Seconds()
+	return report, errors.Join(report.Write(filepath.Join(c.Dir, "report.json")), report.Plot(filepath.Join(c.Dir, "recovery.svg")))
+}
+
+// audit has a part's history judged.
+func audit(ctx context.Context, c *config, p *recovery.Part) error {
+	fmt.Printf("  auditing %d operations\n", p.Total())
+	judged, err := linear.CheckFile(ctx, filepath.Join(c.Dir, p.History), linear.Options{Timeout: auditTimeout})
+	if err != nil {
+		return fmt.Errorf("audit the history of %s: %w", p.Name, err)
+	}
+	p.Verdict = judged.Verdict
+	return nil
+}
