@@ -13,10 +13,15 @@
 // complete and right; they count none whose answer is late, damaged, another's,
 // or older than what was committed before the request.
 //
+// All get the same load: as many clients, each with one request open, as keep some
+// 192 frames on their way. Fewer would be one batch for the coordinator's thread,
+// which then sleeps while the surroundings work: a third of what is measured would
+// be wake-ups, which on a virtual machine cost more than a batch of reads.
+//
 // What the figures don't say: the link is a veth pair in native mode, no network
 // card; replicas cost nothing and never lag, so the gate is looked up for each
-// read but hardly ever closes; and with so few clients a coordinator in XDP is
-// not saturated by reads, so that ratios of rates understate what those of
+// read but hardly ever closes; and the surroundings are saturated before a
+// coordinator in XDP is, so that ratios of rates understate what those of
 // processor time show. A coordinator in user space gets datagrams without UDP
 // checksums, which spares it to verify them.
 package bench

@@ -220,6 +220,19 @@ func checkXML(t *testing.T, path string) {
 	}
 }
 
+// TestLanesFor: a write has a frame on its way for each replica.
+func TestLanesFor(t *testing.T) {
+	s := DefaultSettings()
+	for _, c := range []struct{ inFlight, replicas, writes, want int }{
+		{192, 3, 0, 192}, {192, 3, 1000, 64}, {192, 3, 50, 174}, {192, 1, 1000, 192}, {200, 5, 1000, 40}, {3, 3, 1000, 1},
+	} {
+		s.InFlight, s.Replicas = c.inFlight, c.replicas
+		if got := s.lanesFor(Work{Writes: c.writes}); got != c.want {
+			t.Errorf("%+v: %d lanes", c, got)
+		}
+	}
+}
+
 // TestSettings refuses what the program of the surroundings can't do.
 func TestSettings(t *testing.T) {
 	for name, change := range map[string]func(*Settings){
@@ -227,6 +240,8 @@ func TestSettings(t *testing.T) {
 		"too many":   func(s *Settings) { s.Replicas = protocol.MaxMembers + 1 },
 		"keys":       func(s *Settings) { s.Keys = 100 },
 		"value":      func(s *Settings) { s.ValueSize = 1000 },
+		"in flight":  func(s *Settings) { s.InFlight = maxInFlight + 1 },
+		"lanes":      func(s *Settings) { s.Lanes = -1 },
 		"processor":  func(s *Settings) { s.CoordinatorCPU = s.SurroundingsCPU },
 	} {
 		s := DefaultSettings()

@@ -40,6 +40,8 @@ type Sample struct {
 	Round     int    `json:"round"`
 	Contender string `json:"contender"`
 	Workload  string `json:"workload"`
+	// Lanes is how many clients there were, each with one request open.
+	Lanes int `json:"lanes"`
 	// CPU is the coordinator's processor time per operation, in nanoseconds.
 	CPU float64 `json:"cpu_ns_per_operation"`
 	// Rate is completed operations per second.
@@ -70,6 +72,9 @@ type instant struct {
 
 // Measure takes one sample at a site of its own.
 func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing) (sample Sample, err error) {
+	if s.Lanes == 0 {
+		s.Lanes = s.lanesFor(w.Work)
+	}
 	site, err := NewSite(s)
 	if err != nil {
 		return Sample{}, err
@@ -105,7 +110,9 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 	if err != nil {
 		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), w.Name, err)
 	}
-	return before.until(after, c.Name(), w.Name)
+	sample, err = before.until(after, c.Name(), w.Name)
+	sample.Lanes = s.Lanes
+	return sample, err
 }
 
 // conduct makes the load, and looks at all counters at both ends of the window.
@@ -120,13 +127,23 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 	rest := keepAwake(s.site.Settings.SurroundingsCPU, longest)
 	defer func() { err = errors.Join(err, rest()) }()
 	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
-	if err := s.begin(fill, longest); err != nil {
+	// A write has a frame for each replica on its way, so no more lanes can write
+	// than rings have room for; the others begin when the keys are filled.
+	lanes := s.site.Settings.Lanes
+	first := min(lanes, s.site.Settings.lanesFor(fill))
+	if err := s.Change(fill, longest); err != nil {
+		return before, after, err
+	}
+	if err := s.seed(w.Echo, 0, first); err != nil {
 		return before, after, err
 	}
 	if err := s.awaitOperations(ctx, uint64(2*s.site.Settings.Keys)); err != nil {
 		return before, after, err
 	}
 	if err := s.Change(w, longest); err != nil {
+		return before, after, err
+	}
+	if err := s.seed(w.Echo, first, lanes); err != nil {
 		return before, after, err
 	}
 	if err := pause(ctx, t.Warm); err != nil {

@@ -61,8 +61,8 @@ func (r *Report) PlotCPU(path string) error {
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13">`+"\n", plotWidth, height)
 	fmt.Fprintf(&out, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", plotWidth, height)
 	text(&out, 20, 28, "start", 18, "Processor time of the coordinator per completed operation")
-	text(&out, 20, 50, "start", 13, fmt.Sprintf("%d clients with one request open each, %d replicas, keys of %d and values of %d bytes; "+
-		"dots: %d samples of %.1f s; bar and number: median", r.Settings.Lanes, r.Settings.Replicas, r.Settings.KeySize,
+	text(&out, 20, 50, "start", 13, fmt.Sprintf("%s, %d replicas, keys of %d and values of %d bytes; "+
+		"dots: %d samples of %.1f s; bar and number: median", r.Settings.Load(), r.Settings.Replicas, r.Settings.KeySize,
 		r.Settings.ValueSize, r.Rounds, r.Window))
 	for decade := first; decade <= last; decade++ {
 		at := x(math.Pow(10, decade))

@@ -12,7 +12,9 @@ import (
 // Bounds of Settings, which the program of the surroundings has too.
 const (
 	maxLanes = 1024
-	maxKeys  = 4096
+	// maxInFlight leaves something in a ring of 256 for writes that come in bursts.
+	maxInFlight = 224
+	maxKeys     = 4096
 	// maxSizes bounds key and value together by what the kernel always leaves
 	// free in front of a frame: an answer without a payload becomes a write.
 	maxSizes = 192
@@ -31,7 +33,11 @@ var ErrSettings = errors.New("bad benchmark settings")
 type Settings struct {
 	// Replicas must all acknowledge writes, and all serve reads.
 	Replicas int `json:"replicas"`
-	// Lanes is the number of clients, each with one request open.
+	// InFlight is how many frames are on their way at a time, on average. A veth
+	// ring holds 256, and overflows if there are more in one direction.
+	InFlight int `json:"frames_in_flight"`
+	// Lanes is the number of clients, each with one request open; 0 is as many as
+	// make InFlight frames.
 	Lanes int `json:"lanes"`
 	// Keys is a power of two.
 	Keys int `json:"keys"`
@@ -44,18 +50,20 @@ type Settings struct {
 	SurroundingsCPU int `json:"surroundings_cpu"`
 }
 
-// DefaultSettings returns the settings of the contracted ratios. 64 writes to
-// three replicas are 192 frames, and a veth ring holds 256.
+// DefaultSettings returns the settings of the contracted ratios. 192 frames keep a
+// coordinator busy that takes them 64 at a time, and leave rings some room.
 func DefaultSettings() Settings {
-	return Settings{Replicas: 3, Lanes: 64, Keys: 1024, KeySize: 16, ValueSize: 64, CoordinatorCPU: 1}
+	return Settings{Replicas: 3, InFlight: 192, Keys: 1024, KeySize: 16, ValueSize: 64, CoordinatorCPU: 1}
 }
 
 func (s Settings) validate() error {
 	switch {
 	case s.Replicas < 1 || s.Replicas > protocol.MaxMembers:
 		return fmt.Errorf("%w: %d replicas, want 1 to %d", ErrSettings, s.Replicas, protocol.MaxMembers)
-	case s.Lanes < 1 || s.Lanes > maxLanes:
-		return fmt.Errorf("%w: %d lanes, want 1 to %d", ErrSettings, s.Lanes, maxLanes)
+	case s.InFlight < s.Replicas || s.InFlight > maxInFlight:
+		return fmt.Errorf("%w: %d frames in flight, want %d, one for each replica, to %d", ErrSettings, s.InFlight, s.Replicas, maxInFlight)
+	case s.Lanes < 0 || s.Lanes > maxLanes:
+		return fmt.Errorf("%w: %d lanes, want 1 to %d, or 0 for as many as there may be frames in flight", ErrSettings, s.Lanes, maxLanes)
 	case s.Keys < 1 || s.Keys > maxKeys || s.Keys&(s.Keys-1) != 0:
 		return fmt.Errorf("%w: %d keys, want a power of two up to %d", ErrSettings, s.Keys, maxKeys)
 	case s.KeySize < minKey || s.ValueSize < 1 || s.KeySize+s.ValueSize > maxSizes:
@@ -91,6 +99,20 @@ func client(lane int) protocol.Address {
 	host := byte(100 + lane%clientHosts)
 	return protocol.Address{IP: [4]byte{10, 78, 0, host}, Port: uint16(firstPort + lane),
 		MAC: [6]byte{2, 0xda, 10, 78, 0, host}}
+}
+
+// lanesFor returns how many lanes with this work make InFlight frames: a read has
+// one on its way, a write one for each replica.
+func (s Settings) lanesFor(w Work) int {
+	return max(1, s.InFlight*1000/(1000+(s.Replicas-1)*w.Writes))
+}
+
+// Load says how much load there is, for people.
+func (s Settings) Load() string {
+	if s.Lanes > 0 {
+		return fmt.Sprintf("%d clients with one request open each", s.Lanes)
+	}
+	return fmt.Sprintf("about %d frames in flight", s.InFlight)
 }
 
 // neighbors are the addresses that a coordinator's host must be able to reach.

@@ -199,7 +199,7 @@ func (s *Surroundings) begin(w Work, longest time.Duration) error {
 	if err := s.Change(w, longest); err != nil {
 		return err
 	}
-	return s.seed(w.Echo)
+	return s.seed(w.Echo, 0, s.site.Settings.Lanes)
 }
 
 // Change gives the lanes other work.
@@ -219,15 +219,15 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 	})
 }
 
-// seed sends each lane's first frame through a packet socket.
-func (s *Surroundings) seed(echo bool) error {
+// seed sends the first frames of lanes through a packet socket.
+func (s *Surroundings) seed(echo bool, from, to int) error {
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(socket)
-	to := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
-	for i := range s.site.Settings.Lanes {
+	outside := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
+	for i := from; i < to; i++ {
 		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow}
 		if echo {
 			// As long as the frames of a read are on average.
@@ -235,11 +235,25 @@ func (s *Surroundings) seed(echo bool) error {
 			m.Key = make([]byte, s.site.Settings.KeySize)
 			m.Value = make([]byte, s.site.Settings.ValueSize/2)
 		}
-		if err := unix.Sendto(socket, protocol.NewFrame(&m, client(i), self()), 0, to); err != nil {
+		if err := sendPatiently(socket, protocol.NewFrame(&m, client(i), self()), outside); err != nil {
 			return fmt.Errorf("send the first frame of lane %d: %w", i, err)
 		}
 	}
 	return nil
+}
+
+// sendPatiently waits for room in a ring that the lanes before keep full.
+func sendPatiently(socket int, frame []byte, to unix.Sockaddr) error {
+	const patience = time.Second
+	for deadline := time.Now().Add(patience); ; {
+		err := unix.Sendto(socket, frame, 0, to)
+		if !errors.Is(err, unix.ENOBUFS) || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(context.Background(), 100*time.Microsecond); err != nil {
+			return err
+		}
+	}
 }
 
 // Stop ends each lane after its open request and waits for all. It returns

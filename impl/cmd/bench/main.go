@@ -54,7 +54,8 @@ func parse(args []string) (config, error) {
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
 	f.IntVar(&c.settings.Replicas, "replicas", c.settings.Replicas, "replicas, 1 to 16")
-	f.IntVar(&c.settings.Lanes, "lanes", c.settings.Lanes, "clients, each with one request open")
+	f.IntVar(&c.settings.InFlight, "in-flight", c.settings.InFlight, "frames on their way at a time: clients are as many as make them")
+	f.IntVar(&c.settings.Lanes, "lanes", c.settings.Lanes, "clients, each with one request open, 0 for as many as -in-flight says")
 	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys, a power of two")
 	f.IntVar(&c.settings.KeySize, "key-size", c.settings.KeySize, "bytes of a key")
 	f.IntVar(&c.settings.ValueSize, "value-size", c.settings.ValueSize, "bytes of a value")
@@ -124,8 +125,8 @@ func run(ctx context.Context, c config) error {
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
-	fmt.Printf("dalio bench: coordinator on processor %d, %d clients and %d replicas in the kernel on processor %d\n",
-		c.settings.CoordinatorCPU, c.settings.Lanes, c.settings.Replicas, c.settings.SurroundingsCPU)
+	fmt.Printf("dalio bench: coordinator on processor %d, clients and %d replicas in the kernel on processor %d, %s\n",
+		c.settings.CoordinatorCPU, c.settings.Replicas, c.settings.SurroundingsCPU, c.settings.Load())
 	report, err := suite.Run(ctx)
 	if err != nil {
 		return err
