@@ -143,6 +143,9 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 	if err := s.Change(w, longest); err != nil {
 		return before, after, err
 	}
+	if err := s.awaitTurns(ctx, 10*first); err != nil {
+		return before, after, err
+	}
 	if err := s.seed(w.Echo, first, lanes); err != nil {
 		return before, after, err
 	}
@@ -195,6 +198,16 @@ func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
 			return err
 		}
 	}
+}
+
+// awaitTurns waits for so many more operations, in which all lanes end what they
+// were doing.
+func (s *Surroundings) awaitTurns(ctx context.Context, n int) error {
+	c, err := s.Counts()
+	if err != nil {
+		return err
+	}
+	return s.awaitOperations(ctx, c.Operations()+uint64(n))
 }
 
 // look reads all counters. What it reads must be of one moment, so it looks
