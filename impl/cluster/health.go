@@ -10,11 +10,8 @@ import (
 	"dalio/impl/coordinator"
 )
 
-const (
-	// healthTimeout bounds the question to one coordinator, which may have stopped.
-	healthTimeout = 300 * time.Millisecond
-	healthPoll    = 10 * time.Millisecond
-)
+// healthTimeout bounds the question to one coordinator, which may have stopped.
+const healthTimeout = 300 * time.Millisecond
 
 // Health is how a shard stands, as far as its coordinators answer.
 type Health struct {
@@ -52,15 +49,16 @@ func (c *Cluster) Health(ctx context.Context) (h Health) {
 }
 
 // AwaitWhole waits until all replicas serve and a coordinator stands by, and
-// returns how the shard stands then.
-func (c *Cluster) AwaitWhole(ctx context.Context) (Health, error) {
+// returns how the shard stands then. It asks every so often; to ask is not free: a
+// status takes a look at the whole session table.
+func (c *Cluster) AwaitWhole(ctx context.Context, every time.Duration) (Health, error) {
 	replicas := len(c.View().Replicas)
 	for {
 		h := c.Health(ctx)
 		if h.Active != nil && h.Members == replicas && h.Serving == replicas && h.Standby {
 			return h, nil
 		}
-		if !sleep(ctx, healthPoll) {
+		if !sleep(ctx, every) {
 			return h, fmt.Errorf("the shard is not whole: %d members, %d of them serve, of %d replicas; active: %v, standby: %v (%w)",
 				h.Members, h.Serving, replicas, h.Active != nil, h.Standby, ctx.Err())
 		}

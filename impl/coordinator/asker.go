@@ -28,6 +28,8 @@ const (
 // asker asks replicas for what the steps of the membership need.
 type asker struct {
 	shard string
+	// rate bounds a catch-up, in bytes a second.
+	rate int64
 	// clientAt returns a client of the replica at an address.
 	clientAt func(netip.AddrPort) *control.Client
 
@@ -110,7 +112,7 @@ func (a *asker) CatchUp(ctx context.Context, m config.Member, e protocol.Epoch, 
 	a.mu.Lock()
 	a.sources[m.ID] = source
 	a.mu.Unlock()
-	return a.clientAt(m.Address).CatchUp(ctx, control.CatchUp{ID: m.ID, Epoch: e, Source: source.Address})
+	return a.clientAt(m.Address).CatchUp(ctx, control.CatchUp{ID: m.ID, Epoch: e, Source: source.Address, Rate: a.rate})
 }
 
 func (a *asker) Expel(ctx context.Context, m config.Member) error {

@@ -102,7 +102,7 @@ func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: time.Now(), cancel: cancel,
 		ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
-	m.asker = &asker{shard: o.Shard, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
+	m.asker = &asker{shard: o.Shard, rate: o.CatchUpRate, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
 	m.executor = &membership.Executor{Plane: c.plane, Replicas: m.asker, Store: o.Shared, Now: bpf.Now}
 	m.stale.Store(true)
 	var err error

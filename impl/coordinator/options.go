@@ -80,6 +80,8 @@ type Options struct {
 	// Lease is for how long reads are released after a member was heard last. It
 	// must be the same for all coordinators of a shard.
 	Lease time.Duration
+	// CatchUpRate bounds what a joining replica is sent, in bytes a second.
+	CatchUpRate int64
 	// PinDir is a folder in a BPF file system for the data plane to be pinned in, if
 	// not empty: it then outlives this process, if that is killed, and is adopted
 	// by the next one of the same name.
@@ -118,6 +120,7 @@ const (
 	DefaultTakeoverAfter  = 300 * time.Millisecond
 	DefaultControlTimeout = 10 * time.Second
 	DefaultLease          = 250 * time.Millisecond
+	DefaultCatchUpRate    = 24 << 20
 )
 
 func (o Options) withDefaults() Options {
@@ -157,6 +160,9 @@ func (o Options) withSharedDefaults() Options {
 	if o.Shard == "" {
 		o.Shard = DefaultShard
 	}
+	if o.CatchUpRate == 0 {
+		o.CatchUpRate = DefaultCatchUpRate
+	}
 	if o.MinMembers == 0 {
 		o.MinMembers = 1
 	}
@@ -179,6 +185,8 @@ func (o Options) checkShared() error {
 		return fmt.Errorf("%w: %d replicas: a shard has 1 to %d", ErrConfiguration, len(o.Found), protocol.MaxMembers)
 	case o.MinMembers < 1 || o.MinMembers > protocol.MaxMembers:
 		return fmt.Errorf("%w: at least %d members: want 1 to %d", ErrConfiguration, o.MinMembers, protocol.MaxMembers)
+	case o.CatchUpRate < 0:
+		return fmt.Errorf("%w: a catch-up of %d bytes a second: want a number above 0, or 0 for the default", ErrConfiguration, o.CatchUpRate)
 	case min(o.SuspectAfter, o.TakeoverAfter, o.ControlTimeout, o.Lease) < probeInterval:
 		return fmt.Errorf("%w: no time may be shorter than %v, in which a replica is heard once", ErrConfiguration, probeInterval)
 	}

@@ -43,7 +43,7 @@ type failure struct {
 func repeat(ctx context.Context, o *Options, part *Part, times int, f failure) error {
 	part.Load = o.describe()
 	w := load.Workload{Keys: o.Keys, Skew: 0.99, Writes: 0.5, ValueSize: 32, Seed: o.Seed}
-	return measure(ctx, o, part, w, o.Rate, func(ctx context.Context, s *site) error {
+	return measure(ctx, o, part, w, o.Rate, nil, func(ctx context.Context, s *site) error {
 		last := time.Now()
 		for i := range times {
 			sample, err := s.once(ctx, f, i)
@@ -58,7 +58,7 @@ func repeat(ctx context.Context, o *Options, part *Part, times int, f failure) e
 			}
 		}
 		return nil
-	})
+	}, nil)
 }
 
 // once has the shard fail once.

@@ -22,6 +22,8 @@ const (
 	deadline = 3 * time.Second
 	// patience bounds each wait for the shard to recover.
 	patience = 20 * time.Second
+	// wholePoll is how often it is asked for whether the shard is whole again.
+	wholePoll = 20 * time.Millisecond
 	// steady is for how long the load goes on undisturbed before each failure.
 	steady = 100 * time.Millisecond
 	// lastProcess numbers the process of the last reads, above all others.
@@ -65,9 +67,13 @@ type site struct {
 	keys     []string
 }
 
+// step is a piece of what is done to a shard.
+type step = func(context.Context, *site) error
+
 // measure runs a part on a shard of its own: it does what is to be done while the
-// load goes on, and reads every key at the end, with the shard whole again.
-func measure(ctx context.Context, o *Options, part *Part, w load.Workload, rate int, do func(context.Context, *site) error) (err error) {
+// load goes on, and reads every key at the end, with the shard whole again. Before
+// the load it is prepared, and after it checked, if that is not nil.
+func measure(ctx context.Context, o *Options, part *Part, w load.Workload, rate int, prepare, do, check step) (err error) {
 	begun := time.Now()
 	s := &site{options: o, part: part}
 	part.History = part.Name + ".jsonl"
@@ -85,8 +91,13 @@ func measure(ctx context.Context, o *Options, part *Part, w load.Workload, rate 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.client.Close()) }()
-	if err := s.underLoad(ctx, w, rate, do); err != nil {
-		return fmt.Errorf("%s: %w", part.Name, err)
+	for _, one := range []step{prepare, func(ctx context.Context, s *site) error { return s.underLoad(ctx, w, rate, do) }, check} {
+		if one == nil {
+			continue
+		}
+		if err := one(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", part.Name, err)
+		}
 	}
 	for i := range w.Keys {
 		s.keys = append(s.keys, fmt.Sprintf("k%d", i))
@@ -126,7 +137,7 @@ func (s *site) dial(ctx context.Context) (*client.Client, error) {
 
 // underLoad does something while the clients are at work, and lets them end what
 // they have begun. A rate of 0 is as fast as it goes.
-func (s *site) underLoad(ctx context.Context, w load.Workload, rate int, do func(context.Context, *site) error) error {
+func (s *site) underLoad(ctx context.Context, w load.Workload, rate int, do step) error {
 	s.timeline = NewTimeline()
 	var clients []load.Client
 	for range s.options.Clients {
@@ -158,7 +169,7 @@ func (s *site) underLoad(ctx context.Context, w load.Workload, rate int, do func
 func (s *site) awaitWhole(ctx context.Context) (cluster.Health, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return s.AwaitWhole(ctx)
+	return s.AwaitWhole(ctx, wholePoll)
 }
 
 // restart starts a process again that was killed.

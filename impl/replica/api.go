@@ -91,16 +91,20 @@ func (a *api) routes() http.Handler {
 		}
 		return s.digests(bits)
 	})
-	handle("GET", control.RangePath, func(w http.ResponseWriter, r *http.Request) (any, error) {
-		bits, err := s.rangesOf(r)
+	handle("GET", control.DigestPath, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		bits, index, err := s.rangeAsked(r)
 		if err != nil {
 			return nil, err
 		}
-		index, err := number(r, "range")
-		if err != nil || index >= 1<<bits {
-			return nil, badRequest("range %q: want 0 to %d", r.FormValue("range"), 1<<bits-1)
+		d, _, err := s.digest(bits, index)
+		return d, err
+	})
+	handle("GET", control.RangePath, func(w http.ResponseWriter, r *http.Request) (any, error) {
+		bits, index, err := s.rangeAsked(r)
+		if err != nil {
+			return nil, err
 		}
-		return nil, send(w, func(out *control.Writer) error { return s.sendRange(bits, int(index), out) })
+		return nil, send(w, func(out *control.Writer) error { return s.sendRange(bits, index, out) })
 	})
 	mux.Handle("/failpoints", failpoint.Handler())
 	return mux
@@ -207,7 +211,7 @@ func (s *Server) Status() control.Status {
 	defer s.membership.RUnlock()
 	r := &s.replica
 	out := control.Status{Instance: s.instance, Shard: s.shard, ID: r.ID, Epoch: r.Epoch, Open: r.ID != 0 && !r.Fenced,
-		Floor: r.Floor, Collect: r.Collect, Newest: r.Floor, CatchUp: s.progress(), Counters: s.Counters(), Sessions: len(s.sessions.all())}
+		Floor: r.Floor, Collect: r.Collect, Newest: r.Floor, CatchUp: s.progress(), Counters: s.Counters(), Sessions: s.sessions.count()}
 	for i := range Stripes {
 		s.stripes[i].Lock()
 		records, bytes := s.store.Size(i)

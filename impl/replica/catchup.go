@@ -17,10 +17,15 @@ import (
 )
 
 const (
-	// A catch-up goes by 2^catchUpBits ranges of the keys.
+	// A catch-up goes by ranges of the keys, 2^catchUpBits of them at least, and so
+	// many that one has rangeBytes or less, if that many can be.
 	catchUpBits = 8
-	// burst is what may be received at once, whatever the rate.
-	burst = 256 << 10
+	rangeBytes  = 1 << 20
+	// burst is what may be received at once, whatever the rate, and portion what is
+	// received before it is waited for the rate: to sleep and wake up for each record
+	// costs more than the record does.
+	burst   = 256 << 10
+	portion = 64 << 10
 	// catchUpRetries bounds how often a broken connection is made anew, without
 	// any range being finished in between.
 	catchUpRetries = 5
@@ -36,7 +41,10 @@ type catchUp struct {
 
 	mu       sync.Mutex
 	progress control.Progress
-	done     []bool
+	// done has the ranges that are equal, 2^bits of them; nil before it is known how
+	// many there are.
+	done []bool
+	bits int
 }
 
 // progress returns how far the catch-up is, if there is one.
@@ -60,24 +68,18 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 	}
 	s.catchUpMu.Lock()
 	defer s.catchUpMu.Unlock()
-	done := make([]bool, 1<<catchUpBits)
 	if c := s.catchUp; c != nil {
 		c.mu.Lock()
 		state := c.progress.State
 		c.mu.Unlock()
-		same := c.request.ID == r.ID && c.request.Epoch == r.Epoch && c.request.Source == r.Source
-		if same && state != control.Failed {
+		if c.request == r && state != control.Failed {
 			return nil
 		}
-		if same {
-			done = c.done
-		}
-		// From another source everything is to be had anew.
+		// What is equal already is not fetched again: the digests tell.
 		c.cancel()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &catchUp{request: r, cancel: cancel, done: done,
-		progress: control.Progress{State: control.Running, Source: r.Source, Total: len(done)}}
+	c := &catchUp{request: r, cancel: cancel, progress: control.Progress{State: control.Running, Source: r.Source}}
 	s.catchUp = c
 	s.catchingUp.Go(func() {
 		defer cancel()
@@ -110,10 +112,7 @@ func (s *Server) forgetCatchUp() {
 func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 	source := control.NewClient(c.request.Source, control.Options{})
 	defer source.Close()
-	limit := rate.NewLimiter(rate.Inf, burst)
-	if c.request.Rate > 0 {
-		limit.SetLimit(rate.Limit(c.request.Rate))
-	}
+	limit := newThrottle(c.request.Rate)
 	err := s.persist(ctx, c, func() error {
 		return source.Sessions(ctx, c.request.Epoch, func(m *protocol.Message) error {
 			return s.during(c, func() { s.sessions.Record(sessionRecord(m)) })
@@ -123,24 +122,24 @@ func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 		return err
 	}
 	for round := 1; ; round++ {
-		settled, err := s.differing(ctx, c, source)
+		status, err := source.Status(ctx)
 		if err != nil {
 			return err
 		}
+		c.divide(status.Bytes)
 		missing := 0
 		for i := range c.done {
 			if c.isDone(i) {
 				continue
 			}
 			err := s.persist(ctx, c, func() error {
-				n, err := s.fetch(ctx, c, source, limit, i, settled)
+				n, err := s.level(ctx, c, source, limit, i, status.Floor)
 				missing += n
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			c.finish(i)
 		}
 		// After the first round this replica holds all that was settled when the
 		// second began; what differs then is what is being written.
@@ -154,57 +153,60 @@ func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 	}
 }
 
-// differing compares digests, and takes the ranges that are equal for done. It
-// returns what the source says is settled.
-func (s *Server) differing(ctx context.Context, c *catchUp, source *control.Client) (settled protocol.Version, err error) {
-	status, err := source.Status(ctx)
+// level makes one range equal to the source's: if the digests differ, it is fetched.
+func (s *Server) level(ctx context.Context, c *catchUp, source *control.Client, limit *throttle, index int, settled protocol.Version) (missing int, err error) {
+	theirs, err := source.Digest(ctx, c.request.Epoch, c.bits, index)
 	if err != nil {
-		return settled, err
+		return 0, err
 	}
-	theirs, err := source.Digests(ctx, c.request.Epoch, catchUpBits)
+	ours, earlier, err := s.digest(c.bits, index)
 	if err != nil {
-		return settled, err
+		return 0, err
 	}
-	ours, err := s.digests(catchUpBits)
-	if err != nil {
-		return settled, err
+	if theirs == ours && !earlier {
+		c.finish(index, true)
+		return 0, nil
 	}
-	hasEarlier, err := s.rangesWithEarlier()
-	if err != nil {
-		return settled, err
+	if missing, err = s.fetch(ctx, c, source, limit, index, settled); err == nil {
+		c.finish(index, false)
 	}
-	for i := range theirs.Ranges {
-		if theirs.Ranges[i] == ours.Ranges[i] && !hasEarlier[i] {
-			c.skip(i)
-		}
-	}
-	return status.Floor, nil
+	return missing, err
 }
 
-// rangesWithEarlier says which ranges hold records from before this membership.
-func (s *Server) rangesWithEarlier() ([]bool, error) {
-	has := make([]bool, 1<<catchUpBits)
-	return has, s.eachStripe(func(stripe int) error {
-		s.store.Each(stripe, func(key string, _ protocol.Record, earlier bool) bool {
-			if earlier {
-				has[rangeOf(key, catchUpBits)] = true
-			}
-			return true
-		})
+// throttle bounds the bytes a second.
+type throttle struct {
+	limiter *rate.Limiter
+	due     int
+}
+
+func newThrottle(bytes int64) *throttle {
+	limit := rate.Inf
+	if bytes > 0 {
+		limit = rate.Limit(bytes)
+	}
+	return &throttle{limiter: rate.NewLimiter(limit, burst)}
+}
+
+// wait waits until so much more may be received.
+func (t *throttle) wait(ctx context.Context, bytes int) error {
+	if t.due += bytes; t.due < portion {
 		return nil
-	})
+	}
+	due := t.due
+	t.due = 0
+	return t.limiter.WaitN(ctx, due)
 }
 
 // fetch merges one range. It returns how many of the source's records up to the
 // settled version were not here.
-func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, limit *rate.Limiter, index int, settled protocol.Version) (missing int, err error) {
+func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, limit *throttle, index int, settled protocol.Version) (missing int, err error) {
 	if err := catchUpRange.Hit(); err != nil {
 		return 0, err
 	}
 	seen := make(map[string]bool)
-	err = source.Range(ctx, c.request.Epoch, catchUpBits, index, func(m *protocol.Message) error {
+	err = source.Range(ctx, c.request.Epoch, c.bits, index, func(m *protocol.Message) error {
 		size := protocol.HeaderSize + len(m.Key) + len(m.Value)
-		if err := limit.WaitN(ctx, size); err != nil {
+		if err := limit.wait(ctx, size); err != nil {
 			return err
 		}
 		seen[string(m.Key)] = true
@@ -225,9 +227,9 @@ func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, 
 // discard removes what is from before this membership and the source does not hold.
 func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
 	var surplus []string
-	err := s.eachStripe(func(stripe int) error {
+	err := s.eachStripe(ofRange(c.bits, index), func(stripe int) error {
 		s.store.Each(stripe, func(key string, _ protocol.Record, earlier bool) bool {
-			if earlier && !seen[key] && rangeOf(key, catchUpBits) == index {
+			if earlier && !seen[key] && rangeOf(key, c.bits) == index {
 				surplus = append(surplus, key)
 			}
 			return true
@@ -292,21 +294,27 @@ func (c *catchUp) isDone(i int) bool {
 	return c.done[i]
 }
 
-func (c *catchUp) finish(i int) {
+// finish takes note of a range that is equal, skipped if it need not be fetched.
+func (c *catchUp) finish(i int, skipped bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done[i] = true
 	c.progress.Done++
-}
-
-func (c *catchUp) skip(i int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.done[i] {
-		c.done[i] = true
-		c.progress.Done++
+	if skipped {
 		c.progress.Skipped++
 	}
+}
+
+// divide settles how many ranges there are, if it is not settled.
+func (c *catchUp) divide(bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		for c.bits = catchUpBits; c.bits < control.MaxBits && bytes>>c.bits > rangeBytes; c.bits++ {
+		}
+		c.done = make([]bool, 1<<c.bits)
+	}
+	c.progress.Total = len(c.done)
 }
 
 // restart begins the second round.

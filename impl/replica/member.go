@@ -159,10 +159,13 @@ func (s *Server) expel(e control.Expulsion) error {
 	})
 }
 
-// eachStripe visits all stripes, each with its lock, under one membership as far
-// as the visitor needs no longer.
-func (s *Server) eachStripe(visit func(stripe int) error) error {
+// eachStripe visits some of the stripes, each with its lock, under one membership
+// as far as the visitor needs no longer.
+func (s *Server) eachStripe(of func(stripe int) bool, visit func(stripe int) error) error {
 	for i := range Stripes {
+		if !of(i) {
+			continue
+		}
 		s.membership.RLock()
 		s.stripes[i].Lock()
 		err := visit(i)

@@ -51,6 +51,18 @@ func (t *sessionTable) all() []protocol.SessionRecord {
 	return all
 }
 
+// count returns how many records there are.
+func (t *sessionTable) count() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.records {
+		if t.records[i].Session != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // recordMessage is a session record as it is sent to others, and sessionRecord
 // what it was.
 func recordMessage(r protocol.SessionRecord) protocol.Message {

@@ -5,7 +5,6 @@ package replica
 import (
 	"encoding/binary"
 	"hash/fnv"
-	"math/bits"
 	"net/http"
 	"slices"
 
@@ -38,10 +37,28 @@ func (s *Server) rangesOf(r *http.Request) (int, error) {
 	return int(n), nil
 }
 
-// rangeOf returns the range of a key among 2^bits: the highest bits of its hash.
-func rangeOf(key string, n int) int {
-	return int(bits.RotateLeft64(protocol.KeyHash([]byte(key)), n) & (1<<n - 1))
+func (s *Server) rangeAsked(r *http.Request) (bits, index int, err error) {
+	if bits, err = s.rangesOf(r); err != nil {
+		return 0, 0, err
+	}
+	n, err := number(r, "range")
+	if err != nil || n >= 1<<bits {
+		return 0, 0, badRequest("range %q: want 0 to %d", r.FormValue("range"), 1<<bits-1)
+	}
+	return bits, int(n), nil
 }
+
+// rangeOf returns the range of a key among 2^bits: the lowest bits of its hash, so
+// that a range is in one stripe, or is made of whole ones.
+func rangeOf(key string, n int) int { return int(protocol.KeyHash([]byte(key)) & (1<<n - 1)) }
+
+// ofRange returns which stripes have records of a range, and all is all of them.
+func ofRange(n, index int) func(stripe int) bool {
+	same := min(1<<n, Stripes) - 1
+	return func(stripe int) bool { return stripe&same == index&same }
+}
+
+func all(int) bool { return true }
 
 // sum is a record's part of its range's digest.
 func sum(key string, r protocol.Record) uint64 {
@@ -60,7 +77,7 @@ func sum(key string, r protocol.Record) uint64 {
 // digests sums up the ranges of all that is held under the present membership.
 func (s *Server) digests(n int) (control.Digests, error) {
 	d := control.Digests{Bits: n, Ranges: make([]control.RangeDigest, 1<<n)}
-	return d, s.eachStripe(func(stripe int) error {
+	return d, s.eachStripe(all, func(stripe int) error {
 		s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
 			if !earlier {
 				part := &d.Ranges[rangeOf(key, n)]
@@ -73,10 +90,30 @@ func (s *Server) digests(n int) (control.Digests, error) {
 	})
 }
 
+// digest sums up one range of what is held under the present membership. Earlier
+// says that the range has records from before it.
+func (s *Server) digest(n, index int) (d control.RangeDigest, earlier bool, err error) {
+	err = s.eachStripe(ofRange(n, index), func(stripe int) error {
+		s.store.Each(stripe, func(key string, r protocol.Record, before bool) bool {
+			switch {
+			case rangeOf(key, n) != index:
+			case before:
+				earlier = true
+			default:
+				d.Sum += sum(key, r)
+				d.Records++
+			}
+			return true
+		})
+		return nil
+	})
+	return d, earlier, err
+}
+
 // sendRange sends the records of a range. They are copied stripe by stripe, so
 // that no lock waits for the network.
 func (s *Server) sendRange(n, index int, out *control.Writer) error {
-	return s.copyOut(out, func(stripe int, take func(string, protocol.Record) bool) {
+	return s.copyOut(out, ofRange(n, index), func(stripe int, take func(string, protocol.Record) bool) {
 		s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
 			return earlier || rangeOf(key, n) != index || take(key, r)
 		})
@@ -86,7 +123,7 @@ func (s *Server) sendRange(n, index int, out *control.Writer) error {
 // sendRecent sends the recent records and then the session records: a record that
 // is sent without that of its session was acknowledged to nobody yet.
 func (s *Server) sendRecent(out *control.Writer) error {
-	if err := s.copyOut(out, s.store.Recent); err != nil {
+	if err := s.copyOut(out, all, s.store.Recent); err != nil {
 		return err
 	}
 	return s.sendSessions(out)
@@ -102,13 +139,16 @@ func (s *Server) sendSessions(out *control.Writer) error {
 	return nil
 }
 
-// copyOut sends what a visitor of stripes finds.
-func (s *Server) copyOut(out *control.Writer, each func(stripe int, take func(string, protocol.Record) bool)) error {
+// copyOut sends what a visitor of some stripes finds.
+func (s *Server) copyOut(out *control.Writer, of func(stripe int) bool, each func(stripe int, take func(string, protocol.Record) bool)) error {
 	type pair struct {
 		key string
 		protocol.Record
 	}
 	for i := range Stripes {
+		if !of(i) {
+			continue
+		}
 		var found []pair
 		s.membership.RLock()
 		s.stripes[i].Lock()

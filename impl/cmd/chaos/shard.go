@@ -64,7 +64,7 @@ func (s *shard) addresses() string { return s.Addresses }
 
 // awaitWhole waits until all replicas serve and a coordinator stands by.
 func (s *shard) awaitWhole(ctx context.Context) error {
-	_, err := s.AwaitWhole(ctx)
+	_, err := s.AwaitWhole(ctx, wholePoll)
 	return err
 }
 

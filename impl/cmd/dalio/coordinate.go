@@ -78,6 +78,7 @@ func newCoordinator() *cobra.Command {
 	flags.DurationVar(&o.TakeoverAfter, "takeover-after", coordinator.DefaultTakeoverAfter, "silence of the active data plane after which this coordinator takes over")
 	flags.DurationVar(&o.ControlTimeout, "control-timeout", coordinator.DefaultControlTimeout, "absence of the active control plane after which this coordinator takes over")
 	flags.DurationVar(&o.Lease, "lease", coordinator.DefaultLease, "for how long reads go on after a member was heard last; the same for all coordinators of a shard")
+	flags.Int64Var(&o.CatchUpRate, "catch-up-rate", coordinator.DefaultCatchUpRate, "bytes a second that a joining replica is sent at most")
 	flags.StringVar(&o.PinDir, "pin-dir", "", "folder in a BPF file system to pin the data plane in, so that it outlives this process and its successor can adopt it")
 	flags.Uint32Var(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
 	flags.Uint32Var(&o.SessionTTL, "session-ttl", 0, "seconds after which an idle session may be reclaimed (default 60)")

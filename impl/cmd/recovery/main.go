@@ -57,6 +57,9 @@ var parts = []struct {
 	{"control-plane-killed", func(ctx context.Context, c *config) (*recovery.Part, error) {
 		return recovery.ControlPlaneKilled(ctx, &c.Options, c.controls)
 	}},
+	{"rejoin", func(ctx context.Context, c *config) (*recovery.Part, error) {
+		return recovery.Rejoin(ctx, &c.Options, c.rejoinMB)
+	}},
 }
 
 func parse(args []string) (*config, error) {

@@ -153,6 +153,12 @@ func (c *Client) Digests(ctx context.Context, epoch protocol.Epoch, bits int) (D
 	return d, nil
 }
 
+// Digest returns the digest of the range with the index among 2^bits.
+func (c *Client) Digest(ctx context.Context, epoch protocol.Epoch, bits, index int) (RangeDigest, error) {
+	var d RangeDigest
+	return d, c.exchange(ctx, http.MethodGet, DigestPath+"?"+query("epoch", int(epoch), "bits", bits, "range", index), nil, &d)
+}
+
 // Recent visits the recent records, as Write messages, and then the session
 // records, as WriteAck messages. A message is valid during its visit.
 func (c *Client) Recent(ctx context.Context, visit func(*protocol.Message) error) error {

@@ -22,6 +22,7 @@ const (
 	ExpelPath    = "/v1/expel"
 	SessionsPath = "/v1/sessions"
 	DigestsPath  = "/v1/digests"
+	DigestPath   = "/v1/digest"
 	RangePath    = "/v1/range"
 )
 
