@@ -75,6 +75,11 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 	@scripts/setup test
 	go run ./spec/tlc must-fail
 
+.PHONY: cures
+cures: ## takes each cure out of the code, one at a time: a named test must fail (ONLY=regexp)
+	@scripts/setup test
+	go run ./checker/cures $(if $(ONLY),-only '$(ONLY)')
+
 # DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
 DURATION ?= 1m
 .PHONY: chaos

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"dalio/protocol"
@@ -208,4 +209,68 @@ func TestConcurrentOpens(t *testing.T) {
 			t.Fatalf("round %d: %d sessions were opened in a table of %d", round, len(nonces), testSlots)
 		}
 	}
+}
+
+// TestConcurrentRetriesOfCoveredWrites has two processors retry writes that the
+// members which are left have acknowledged. One of them commits each: a second
+// commit might come when the slot holds the session's next write, and undo that
+// (hazard 20).
+func TestConcurrentRetriesOfCoveredWrites(t *testing.T) {
+	const slots = 1 << 12
+	dp, err := Load(Options{Self: self, MaxSessions: slots, SessionTTL: testTTL, Lease: testLease, clockStands: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dp.Close()
+	cpus, err := processors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := shard(1)
+	c.Sessions, c.NextSeq = make([]protocol.SessionEntry, slots), slots
+	frames := make([][]byte, slots)
+	for slot := range frames {
+		m := writeRequest(protocol.MintSessionID(1, 1, slot), 1, "k", "v")
+		c.Sessions[slot] = protocol.SessionEntry{Owner: m.Session, Request: 1, Op: m.Op, KeyHash: m.KeyHash, Digest: m.Digest,
+			Seq: uint64(slot + 1), Acks: 1}
+		frames[slot] = protocol.NewFrame(&m, client(0), self)
+	}
+	var met uint64
+	for round := uint64(1); met < 10; round++ {
+		restore(t, dp, c)
+		var errs [2]error
+		var arrived atomic.Int64
+		var done sync.WaitGroup
+		for i := range errs {
+			done.Go(func() {
+				errs[i] = pin(cpus[i%len(cpus)])
+				for slot, frame := range frames {
+					arrived.Add(1)
+					for arrived.Load() < int64(len(errs)*(slot+1)) {
+						if len(cpus) == 1 {
+							runtime.Gosched()
+						}
+					}
+					if _, _, err := dp.Run(frame); err != nil {
+						errs[i] = err
+					}
+				}
+			})
+		}
+		done.Wait()
+		if errs[0] != nil || errs[1] != nil {
+			t.Fatal(errs)
+		}
+		counters, err := dp.Counters()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := counters.Activities["covered"]; n != round*slots {
+			t.Fatalf("%d writes were committed %d times", round*slots, n)
+		}
+		if met = counters.Drops["contended"]; met == 0 && round == 100 {
+			t.Fatal("no two processors met: nothing is shown")
+		}
+	}
+	t.Logf("two processors met %d times", met)
 }

@@ -28,7 +28,7 @@ var ErrIndexInUse = errors.New("the member's index is still in use")
 
 // SetEpoch sets the epoch that goes into versions and that replicas must name.
 // It returns ErrEpoch for 0 and for one past the last. It is for data planes whose
-// epoch never changes; NewEpoch is for others.
+// epoch never changes; [DataPlane.Open] is for others.
 func (d *DataPlane) SetEpoch(e protocol.Epoch) error {
 	if err := checkEpoch(e); err != nil {
 		return err

@@ -17,8 +17,6 @@ func hazards() []hazard {
 func hazardsOfWrites() []hazard {
 	return []hazard{{
 		name: "2: a member's duplicates are counted",
-		file: "replica.h", passage: "next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
-		change: "next = WORD(SEQ(word), ACKS(word) << 1 | 1);",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 0, 0, 1, 1)
@@ -27,7 +25,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "1: an acknowledgement of the session's write before counts",
-		file: "replica.h", passage: "if (SEQ(word) != seq || !seq)", change: "if (!seq)",
 		run: func(s *stage) {
 			first := s.write(0, 1, "v")
 			s.acknowledge(first, 0, 1)
@@ -40,7 +37,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "11: a retry gets another version",
-		file: "client.h", passage: "if (request == e->request) {", change: "if (0 && request == e->request) {",
 		run: func(s *stage) {
 			a := s.write(0, 1, "a")
 			s.acknowledge(a, 0, 1)
@@ -53,7 +49,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "11: a late request is sequenced after the session's next one",
-		file: "client.h", passage: "if (request < e->request)\n\t\treturn ACTIVITY_COUNT;", change: "",
 		run: func(s *stage) {
 			for request, value := range []string{"v", "w"} {
 				w := s.write(0, uint64(request+1), value)
@@ -66,8 +61,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "39: a request that was answered BUSY is sequenced after all",
-		file: "client.h", passage: "if (is_pending(*word))\n\t\treturn ACTIVITY_WRITE_BUSY;",
-		change: "if (is_pending(*word)) {\n\t\te->request = request;\n\t\treturn ACTIVITY_WRITE_BUSY;\n\t}",
 		run: func(s *stage) {
 			first := s.write(0, 1, "v")
 			second := writeRequest(session(0), 2, "k", "w")
@@ -79,8 +72,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "27: a request of the slot's former session is its new owner's",
-		file: "client.h", passage: "session_count = (owner >> SLOT_BITS & MAX_COUNT) + 1;",
-		change: "session_count = owner >> SLOT_BITS & MAX_COUNT;",
 		run: func(s *stage) {
 			s.tick(testTTL)
 			out, _ := s.give(protocol.Message{Type: protocol.OpenRequest, Request: 2 * testSlots}, client(1))
@@ -91,8 +82,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "27: a slot forgets the version of its former session",
-		file: "client.h", passage: "e->nonce = nonce;\n\t\t\te->request = 0;",
-		change: "e->nonce = nonce;\n\t\t\te->request = 0;\n\t\t\tWRITE_ONCE(e->word, 0);",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 1)
@@ -103,23 +92,30 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "27: a session of this epoch that lost its slot gets it back",
-		file: "client.h", passage: "if (session >> (SLOT_BITS + COUNT_BITS) >= (p->view->epoch & EPOCH_MASK) ||\n\t    session < e->owner",
-		change: "if (!p->view->epoch || session < e->owner",
 		run: func(s *stage) {
 			m := writeRequest(protocol.MintSessionID(2, 2, 0), 1, "k", "late")
 			s.retry("of a session that is not in the table", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
 		},
 	}, {
 		name: "27: a session of an earlier epoch gets the slot back from a later one",
-		file: "client.h", passage: "session < e->owner || is_pending(word))", change: "is_pending(word))",
 		run: func(s *stage) {
 			m := writeRequest(protocol.MintSessionID(1, 7, 0), 1, "k", "late")
 			s.retry("of a session from before the owner", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
 		},
 	}, {
+		name: "14: a session of an earlier epoch gets the slot of a pending write",
+		run: func(s *stage) {
+			first, _ := s.give(writeRequest(protocol.MintSessionID(1, 1, 7), 1, "k", "v"), client(0))
+			if first.Type != protocol.Write {
+				s.complain("a session of an earlier epoch is told %v", first.Status)
+			}
+			m := writeRequest(protocol.MintSessionID(1, 2, 7), 1, "k", "w")
+			s.retry("of a later session of the slot", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
+			s.read("held by replica 0 alone", reply(first, 0), false)
+			s.retry("of the first one", writeRequest(protocol.MintSessionID(1, 1, 7), 1, "k", "v"), protocol.Write, 0, first.Version)
+		},
+	}, {
 		name: "31: a write is taken for committed because a newer one of its key is",
-		file: "state.h", passage: "return word && ACKS(word) != ACKS_COMMITTED;",
-		change: "return word && ACKS(word) != ACKS_COMMITTED && SEQ(word) >= READ_ONCE(sequence.last);",
 		run: func(s *stage) {
 			older, newer := s.write(0, 1, "v"), s.write(1, 1, "w")
 			s.acknowledge(newer, 0, 1)
@@ -130,8 +126,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "38: a timer drops a pending write",
-		file: "client.h", passage: "if (is_pending(READ_ONCE(e->word)) || tick - e->tick < session_ttl)",
-		change: "if (tick - e->tick < session_ttl)",
 		run: func(s *stage) {
 			lost := s.write(0, 1, "v")
 			s.tick(10 * testTTL)
@@ -145,7 +139,6 @@ func hazardsOfWrites() []hazard {
 		},
 	}, {
 		name: "14: a session's next write takes the place of a pending one",
-		file: "client.h", passage: "if (is_pending(*word))\n\t\treturn ACTIVITY_WRITE_BUSY;", change: "",
 		run: func(s *stage) {
 			first := s.write(0, 1, "v")
 			s.retry("the next", writeRequest(session(0), 2, "k", "w"), protocol.WriteResponse, protocol.StatusBusy, protocol.Version{})
@@ -157,7 +150,6 @@ func hazardsOfWrites() []hazard {
 func hazardsOfMembership() []hazard {
 	return []hazard{{
 		name: "18: a reply is released in the name of an earlier epoch",
-		file: "packet.h", passage: "if (epoch != p->view->epoch)", change: "if (epoch > p->view->epoch)",
 		run: func(s *stage) {
 			m := reply(protocol.Message{}, 0)
 			s.read("of this epoch", m, true)
@@ -166,7 +158,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "19: a late acknowledgement of an earlier epoch's version counts",
-		file: "replica.h", passage: "if (bpf_ntohl(m->version_epoch) != p->view->epoch)\n\t\treturn REASON_STALE_ACK;", change: "",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			late := w
@@ -177,7 +168,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "20: a retry waits for a member that was removed",
-		file: "client.h", passage: "if (covers(p, *word))\n\t\t\treturn ACTIVITY_COVERED;", change: "",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 1)
@@ -186,7 +176,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "20: the gate waits for a member that was removed",
-		file: "replica.h", passage: " && !(covers(p, word) && commit_covered(p, e, word))", change: "",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 1)
@@ -197,8 +186,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "20: a write commits with no members",
-		file: "client.h", passage: "return p->view->members && !(p->view->members & ~ACKS(word));",
-		change: "return !(p->view->members & ~ACKS(word));",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.set("members", 0)
@@ -209,7 +196,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "21: an acknowledgement of the index's former replica counts",
-		file: "packet.h", passage: "known->id != id || ", change: "",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 1)
@@ -222,7 +208,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "22: a member that has not caught up serves",
-		file: "replica.h", passage: "if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))", change: "if (0)",
 		run: func(s *stage) {
 			s.set("members", 0b1111)
 			s.read("of a member that joins", reply(protocol.Message{}, 3), false)
@@ -235,7 +220,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "22: a member that joins is asked, and serves when it has answered",
-		file: "replica.h", passage: " || !(p->view->serving >> (overdue % MAX_MEMBERS) & 1)", change: "",
 		run: func(s *stage) {
 			s.set("now", 10)
 			w := s.write(0, 1, "v")
@@ -254,8 +238,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "29: a value is released though a member is silent",
-		file: "replica.h", passage: "if (lease && lease_expired(p, &overdue))\n\t\treturn ask_overdue(p, overdue);",
-		change: "(void)overdue;",
 		run: func(s *stage) {
 			s.read("in time", reply(protocol.Message{}, 0), true)
 			s.set("now", testLease+1)
@@ -263,7 +245,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "29: an answer renews the lease from when it comes",
-		file: "packet.h", passage: "sent = bpf_be64_to_cpu(m->sent);", change: "sent = clock();",
 		run: func(s *stage) {
 			s.set("now", 10*testLease)
 			for i := range 3 {
@@ -279,7 +260,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "33: a request is handled before the epoch is open",
-		file: "coordinator.bpf.c", passage: "reason = p.view->epoch ? handle(&p) : REASON_CLOSED;", change: "reason = handle(&p);",
 		run: func(s *stage) {
 			s.set("epoch", 0)
 			if out, o := s.give(protocol.Message{Type: protocol.OpenRequest, Request: 5}, client(0)); out.Type != 0 || o.Reason != protocol.Closed {
@@ -288,8 +268,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "37: a write waits for those who were members when it was sequenced",
-		file: "replica.h", passage: "next = word | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
-		change: "next = word | 0x8 | 1ULL << (bpf_ntohl(m->replica) % MAX_MEMBERS);",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0, 1)
@@ -300,7 +278,6 @@ func hazardsOfMembership() []hazard {
 		},
 	}, {
 		name: "a write is taken that too few members would hold",
-		file: "client.h", passage: "if (p->view->too_few)", change: "if (0)",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.set("minimum", 3)

@@ -10,14 +10,6 @@ func homeless(slot int) protocol.SessionID { return protocol.MintSessionID(2, 9,
 func hazardsOfCommits() []hazard {
 	return []hazard{{
 		name: "6: a commit settles a newer write of the key",
-		file: "replica.h", passage: "count(p, ACTIVITY_COMMITS);\n\tif (!is_valid(&client))",
-		change: `count(p, ACTIVITY_COMMITS);
-	__u32 slot = 1; /* To look at all of them is too much for the verifier. */
-	struct session_entry *other = bpf_map_lookup_elem(&sessions, &slot);
-
-	if (other && other->word && other->key_hash == e->key_hash)
-		other->word |= ACKS_COMMITTED;
-	if (!is_valid(&client))`,
 		run: func(s *stage) {
 			older, newer := s.write(0, 1, "v"), s.write(1, 1, "w")
 			s.acknowledge(newer, 0)
@@ -29,7 +21,6 @@ func hazardsOfCommits() []hazard {
 		},
 	}, {
 		name: "7: a write is committed by one of the members",
-		file: "replica.h", passage: "if (covers(p, next))", change: "if (1)",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 0)
@@ -40,8 +31,6 @@ func hazardsOfCommits() []hazard {
 		},
 	}, {
 		name: "23: a write that a newer one replaces is answered early",
-		file: "replica.h", passage: "if (ACKS(next) != ACKS_COMMITTED)\n\t\treturn REASON_ACKNOWLEDGED;",
-		change: "if (ACKS(next) != ACKS_COMMITTED && seq == READ_ONCE(sequence.last))\n\t\treturn REASON_ACKNOWLEDGED;",
 		run: func(s *stage) {
 			older, newer := s.write(0, 1, "v"), s.write(1, 1, "w")
 			s.acknowledge(older, 0)
@@ -56,8 +45,6 @@ func hazardsOfCommits() []hazard {
 func hazardsOfReads() []hazard {
 	return []hazard{{
 		name: "3: a read is taken for clean when it is sent, not when its reply comes",
-		file: "replica.h", passage: "if (HAS_GATE && version_epoch == p->view->epoch)",
-		change: "if (HAS_GATE && m->hops && version_epoch == p->view->epoch)",
 		run: func(s *stage) {
 			out, _ := s.give(readRequest(1, "k"), client(3))
 			if out.Type != protocol.Read {
@@ -72,7 +59,6 @@ func hazardsOfReads() []hazard {
 		},
 	}, {
 		name: "4: a value is released that not all members have",
-		file: "replica.h", passage: "return gate(p, e, word);", change: ";",
 		run: func(s *stage) {
 			older := s.write(0, 1, "v")
 			s.acknowledge(older, 0, 1)
@@ -88,7 +74,6 @@ func hazardsOfReads() []hazard {
 		},
 	}, {
 		name: "12: nobody finishes the write of a vanished writer",
-		file: "replica.h", passage: "return redrive(p, e, SEQ(word));", change: "{\n\t\t(void)e;\n\t\treturn REASON_GATED;\n\t}",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			s.acknowledge(w, 1)
@@ -110,8 +95,6 @@ func hazardsOfReads() []hazard {
 func hazardsOfTheTable() []hazard {
 	return []hazard{{
 		name: "14: two sessions collide in one slot",
-		file: "client.h", passage: "if (!adopt(p, e, session, *word))\n\t\t\treturn ACTIVITY_EXPIRED;",
-		change: "if (!adopt(p, e, session, *word)) {\n\t\t\te->owner = session;\n\t\t\te->request = 0;\n\t\t\t*word = 0;\n\t\t}",
 		run: func(s *stage) {
 			w := s.write(0, 1, "v")
 			m := writeRequest(homeless(0), 1, "k", "w")
@@ -122,21 +105,12 @@ func hazardsOfTheTable() []hazard {
 		},
 	}, {
 		name: "15: a write that has no entry is multicast",
-		file: "client.h", passage: "if (activity == ACTIVITY_COUNT)\n\t\treturn REASON_STALE_REQUEST;",
-		change: `if (activity == ACTIVITY_COUNT)
-		return REASON_STALE_REQUEST;
-	if (activity == ACTIVITY_EXPIRED) {
-		activity = ACTIVITY_SEQUENCED;
-		word = WORD(__sync_fetch_and_add(&sequence.last, 1) + 1, 0);
-	}`,
 		run: func(s *stage) {
 			m := writeRequest(homeless(7), 1, "k", "w")
 			s.retry("of a session without an entry", m, protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
 		},
 	}, {
 		name: "15: the table is full, and the slot of a pending write given away",
-		file: "client.h", passage: "if (is_pending(READ_ONCE(e->word)) || tick - e->tick < session_ttl)",
-		change: "if (tick - e->tick < session_ttl)",
 		run: func(s *stage) {
 			var writes []protocol.Message
 			for slot := range testSlots {
@@ -159,13 +133,6 @@ func hazardsOfTheTable() []hazard {
 		},
 	}, {
 		name: "42: a refused write is taken for one made before",
-		file: "client.h", passage: "if (!p->view->members || READ_ONCE(sequence.last) >= MAX_SEQ)\n\t\treturn ACTIVITY_WRITE_BUSY;",
-		change: `e->request = request;
-	e->op_and_epoch = OP_AND_EPOCH(m->op, SETTLED_EPOCH(e));
-	e->key_hash = key_hash;
-	e->digest = digest;
-	if (!p->view->members || READ_ONCE(sequence.last) >= MAX_SEQ)
-		return ACTIVITY_WRITE_BUSY;`,
 		run: func(s *stage) {
 			s.set("members", 0)
 			m := writeRequest(session(0), 1, "k", "v")

@@ -3,36 +3,64 @@
 package bpf
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// alteration is a passage of a header, and what stands there in a broken build.
-type alteration struct {
-	header, passage, other string
+// cure is a passage of the data plane's sources that is needed, and what takes its
+// place when it is taken out: a row of a table that make cures works with, too.
+type cure struct {
+	Name, File, Passage, Change string
+	Tests                       []string
+}
+
+// cures reads the table. White space in a passage stands for any.
+func cures(t *testing.T) []cure {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "checker", "cures", "dataplane.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []cure
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func cureNamed(t *testing.T, name string) cure {
+	t.Helper()
+	all := cures(t)
+	i := slices.IndexFunc(all, func(c cure) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no cure %q", name)
+	}
+	return all[i]
+}
+
+func curesNoticedBy(t *testing.T, test string) (of []cure) {
+	t.Helper()
+	for _, c := range cures(t) {
+		if slices.Contains(c.Tests, test) {
+			of = append(of, c)
+		}
+	}
+	return of
 }
 
 // TestRacesAreNoticed builds the data plane without what keeps two processors
 // apart, and expects that TestBothProcessors would complain.
 func TestRacesAreNoticed(t *testing.T) {
 	const rounds = 20
-	for name, c := range map[string]alteration{
-		"without the session lock": {"client.h",
-			"bpf_spin_lock(&e->lock);\n\t\tactivity = decide_write(p, e, &word, &adopted);\n\t\tsettled_epoch = SETTLED_EPOCH(e);\n\t\tsettled_seq = e->settled_seq;\n\t\tbpf_spin_unlock(&e->lock);",
-			"activity = decide_write(p, e, &word, &adopted);"},
-		"with a plain store for the compare-and-swap": {"replica.h",
-			"if (__sync_val_compare_and_swap(&e->word, word, next) == word)\n\t\t\tbreak;",
-			"WRITE_ONCE(e->word, next);\n\t\tbreak;"},
-		"with a plain increment for the fetch-and-add": {"client.h",
-			"seq = __sync_fetch_and_add(&sequence.last, 1) + 1;",
-			"seq = READ_ONCE(sequence.last) + 1;\n\tWRITE_ONCE(sequence.last, seq);"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tr := newRace(t, buildWith(t, c), false)
+	for _, name := range []string{"session-lock", "compare-and-swap", "fetch-and-add"} {
+		t.Run("without "+name, func(t *testing.T) {
+			tr := newRace(t, buildWith(t, cureNamed(t, name)), false)
 			for seed := range uint64(rounds) {
 				l, begin, end := tr.raceRound(raceFrames, seed)
 				if complaints := l.judge(begin, end); len(complaints) != 0 {
@@ -48,23 +76,13 @@ func TestRacesAreNoticed(t *testing.T) {
 // TestWrongBroadcastsAreNoticed mixes up the copies of several multicasts, and
 // expects that TestBroadcasts would complain.
 func TestWrongBroadcastsAreNoticed(t *testing.T) {
-	const lookup = "state = bpf_map_lookup_elem(&multicasts, &device);"
-	for name, c := range map[string]struct {
-		alteration
-		several bool
-	}{
-		"one index for all processors": {alteration{"state.h",
-			"__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);\n\t__uint(max_entries, MAX_DEVICES);",
-			"__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(max_entries, MAX_DEVICES);"}, false},
-		"one index for all devices": {alteration{"multicast.h", lookup,
-			"__u32 first = 0;\n\n\t" + strings.Replace(lookup, "device", "first", 1)}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for name, several := range map[string]bool{"processors-apart": false, "devices-apart": true} {
+		t.Run("without "+name, func(t *testing.T) {
 			var flags []string
-			if c.several {
+			if several {
 				flags = append(flags, "-DDALIO_SEVERAL_DEVICES")
 			}
-			tr, spreads := newBroadcasts(t, loadTable(t, buildWith(t, c.alteration, flags...), c.several), c.several)
+			tr, spreads := newBroadcasts(t, loadTable(t, buildWith(t, cureNamed(t, name), flags...), several), several)
 			broadcasts := 0
 			slices.Reverse(spreads)
 			for _, spread := range spreads {
@@ -80,9 +98,14 @@ func TestWrongBroadcastsAreNoticed(t *testing.T) {
 	}
 }
 
-// buildWith compiles the data plane with a change.
-func buildWith(t *testing.T, c alteration, flags ...string) string {
+// buildWith compiles the data plane without a cure.
+func buildWith(t *testing.T, c cure, flags ...string) string {
 	t.Helper()
+	var words []string
+	for _, word := range strings.Fields(c.Passage) {
+		words = append(words, regexp.QuoteMeta(word))
+	}
+	passage := regexp.MustCompile(strings.Join(words, `\s+`))
 	dir := t.TempDir()
 	files, err := filepath.Glob("*.[ch]")
 	if err != nil {
@@ -93,11 +116,11 @@ func buildWith(t *testing.T, c alteration, flags ...string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file == c.header {
-			if strings.Count(string(text), c.passage) != 1 {
-				t.Fatalf("%s no longer has, just once, %q", c.header, c.passage)
+		if file == filepath.Base(c.File) {
+			if len(passage.FindAllIndex(text, -1)) != 1 {
+				t.Fatalf("%s no longer has, just once, %q", c.File, c.Passage)
 			}
-			text = []byte(strings.Replace(string(text), c.passage, c.other, 1))
+			text = passage.ReplaceAllLiteral(text, []byte(c.Change))
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), text, 0o644); err != nil {
 			t.Fatal(err)

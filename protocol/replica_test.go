@@ -96,9 +96,90 @@ func TestReplicaRefusals(t *testing.T) {
 		}
 		seen[c.want] = true
 	}
+	nobody := Replica{Epoch: 3, Store: MemoryStore{}}
+	m := versioned(put(1, 1, "k", "v"), 5)
+	m.Replica = 0
+	if _, refused := nobody.Handle(m); refused != RefusedReplica {
+		t.Errorf("a replica without a membership: %v", refused)
+	}
 	for _, r := range Refusals() {
 		if !seen[r] {
 			t.Errorf("no case for refusal %v", r)
 		}
+	}
+}
+
+// TestReplicaRecordsWhatItAcknowledges: an acknowledgement says that the session's
+// record is here, of a stale write too (hazard 32).
+func TestReplicaRecordsWhatItAcknowledges(t *testing.T) {
+	for what, mark := range map[string]Version{"a newer version is here": {}, "it is below the mark": {3, 8}} {
+		sessions := SessionTable{}
+		r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}, Sessions: sessions, Collect: mark}
+		r.Handle(versioned(put(2, 1, "k", "newer"), 9))
+		stale := versioned(put(1, 4, "k", "stale"), 5)
+		if ack, refused := r.Handle(stale); refused != NotRefused || ack.Type != WriteAck {
+			t.Fatalf("%s: %+v (%v)", what, ack, refused)
+		}
+		if got, want := sessions[SessionID(1).Slot()], RecordOf(&stale); got != want {
+			t.Errorf("%s: the session's record is %+v, want %+v", what, got, want)
+		}
+	}
+}
+
+// TestSessionRecordsAreOrdered: of a slot the record of the latest request stays,
+// and a session of the slot is later than those before it.
+func TestSessionRecordsAreOrdered(t *testing.T) {
+	former, latter := MintSessionID(1, 1, 7), MintSessionID(1, 2, 7)
+	for _, c := range []struct {
+		what         string
+		held, coming SessionRecord
+		replaced     bool
+	}{
+		{"a later request", SessionRecord{Session: latter, Request: 3}, SessionRecord{Session: latter, Request: 4}, true},
+		{"an earlier request", SessionRecord{Session: latter, Request: 3}, SessionRecord{Session: latter, Request: 2}, false},
+		{"the same request under another version", SessionRecord{Session: latter, Request: 3},
+			SessionRecord{Session: latter, Request: 3, Version: Version{2, 1}}, false},
+		{"the first request of the slot's next session", SessionRecord{Session: former, Request: 9}, SessionRecord{Session: latter, Request: 1}, true},
+		{"a late request of the slot's former session", SessionRecord{Session: latter, Request: 1}, SessionRecord{Session: former, Request: 9}, false},
+	} {
+		table := SessionTable{}
+		table.Record(c.held)
+		table.Record(c.coming)
+		if got := table[7]; (got == c.coming) != c.replaced {
+			t.Errorf("%s: the slot has %+v; replaced should be %v", c.what, got, c.replaced)
+		}
+	}
+}
+
+// TestProbesOfAReplica: who is fenced names the epoch that it is fenced for, so
+// that the coordinator of an earlier one takes it for no sign of life.
+func TestProbesOfAReplica(t *testing.T) {
+	for what, c := range map[string]struct {
+		r      Replica
+		status Status
+	}{
+		"a member":            {Replica{ID: 16, Epoch: 3}, StatusOK},
+		"one that was fenced": {Replica{ID: 16, Epoch: 3, Fenced: true}, StatusBusy},
+		"no member":           {Replica{Epoch: 3}, StatusBusy},
+	} {
+		m, refused := c.r.Handle(Message{Type: Probe, Epoch: 2, Replica: 16, Request: 7, Sent: 5})
+		if refused != NotRefused || m.Type != ProbeReply || m.Epoch != 3 || m.Replica != c.r.ID || m.Status != c.status || m.Sent != 5 {
+			t.Errorf("%s answers %+v (%v), want epoch 3 and %v", what, m, refused, c.status)
+		}
+	}
+}
+
+// TestMarksOfAReplica: what is settled and what may be collected only ever grows,
+// and a fenced replica's floor is what its recovery goes by.
+func TestMarksOfAReplica(t *testing.T) {
+	r := Replica{ID: 16, Epoch: 3, Store: MemoryStore{}}
+	r.Settle(3, Version{3, 8}, Version{3, 6})
+	r.Settle(3, Version{3, 7}, Version{3, 5})
+	if r.Floor != (Version{3, 8}) || r.Collect != (Version{3, 6}) {
+		t.Errorf("after a late word the floor is %v and the mark %v", r.Floor, r.Collect)
+	}
+	r.Fence(4)
+	if r.Settle(4, Version{4, 9}, Version{4, 9}) || r.Floor != (Version{3, 8}) {
+		t.Errorf("settled while it is fenced: the floor is %v", r.Floor)
 	}
 }

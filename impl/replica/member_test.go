@@ -312,12 +312,11 @@ func TestRecordsBringTheirSessions(t *testing.T) {
 	n.must(n.api.Install(t.Context(), 2, messages(m)))
 	var got []protocol.SessionRecord
 	n.must(n.api.Recent(t.Context(), func(m *protocol.Message) error {
-		if m.Type == protocol.WriteAck {
-			got = append(got, protocol.RecordOf(m))
-		}
+		got = append(got, protocol.RecordOf(m))
 		return nil
 	}))
-	if len(got) != 1 || got[0].Session != sessionOf(5) || got[0].Request != 12 || got[0].Version != m.Version || got[0].Digest != m.Digest {
+	// The record, as it is told, says of its writer what the session record does.
+	if len(got) != 2 || got[0] != got[1] || got[0].Session != sessionOf(5) || got[0].Request != 12 || got[0].Version != m.Version || got[0].Digest != m.Digest {
 		t.Errorf("session records %+v", got)
 	}
 

@@ -3,7 +3,6 @@
 package membership
 
 import (
-	"fmt"
 	"time"
 
 	"dalio/impl/config"
@@ -45,7 +44,7 @@ func (k *simKernel) setMembers(members []config.Member) {
 	for _, m := range members {
 		i := m.ID.Index()
 		if k.IDs[i] != m.ID && k.busy()>>i&1 != 0 {
-			panic(fmt.Sprintf("member %d gets an index that a pending write counts as acknowledged", m.ID))
+			k.host.world.fatalf("member %d gets an index that a pending write counts as acknowledged", m.ID)
 		}
 		ids[i] = m.ID
 		if k.IDs[i] != m.ID {
@@ -53,7 +52,7 @@ func (k *simKernel) setMembers(members []config.Member) {
 		}
 	}
 	if k.Serving&^InMask(members) != 0 {
-		panic("a serving member would not be a member")
+		k.host.world.fatalf("a serving member would not be a member")
 	}
 	k.IDs, k.Members = ids, InMask(members)
 }

@@ -110,6 +110,18 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 	}
 }
 
+// TestFixedWalks takes walks that are the same each time, so that what goes wrong
+// in one of them goes wrong again.
+func TestFixedWalks(t *testing.T) {
+	for seed := range uint64(600) {
+		for _, durable := range []bool{false, true} {
+			if message := findOut(broken{}, seed, durable); message != "" {
+				t.Fatalf("seed %d, durable %v: %s", seed, durable, message)
+			}
+		}
+	}
+}
+
 // findOut walks with a broken rule, and returns the last line of what was noticed.
 func findOut(b broken, seed uint64, durable bool) (message string) {
 	defer func() {
@@ -118,7 +130,7 @@ func findOut(b broken, seed uint64, durable bool) (message string) {
 			lines := strings.Split(f.message, "\n")
 			message = lines[len(lines)-1]
 		} else if r != nil {
-			message = fmt.Sprint(r)
+			panic(r)
 		}
 	}()
 	w := newWorld(finder{}, 3, 2, durable)

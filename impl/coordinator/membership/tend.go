@@ -120,7 +120,9 @@ func (m *Manager) catchUp(v *View, member config.Member) Action {
 
 // join brings the replicas in that belong to the shard and are not members: an id
 // that nobody had, given to the replica, which forgets what it held; then every
-// write must reach it; then it is a member that is not in sync.
+// write must reach it; then it is a member that is not in sync. Its index is that of
+// no member, of nobody who is joining, and counted by no pending write; others are
+// not in the mask, which has been shrunk by then.
 func (m *Manager) join(v *View, _ []config.Member) Action {
 	for _, home := range v.Config.Replicas {
 		r := v.Replicas[home.Address]
@@ -133,7 +135,7 @@ func (m *Manager) join(v *View, _ []config.Member) Action {
 		case !begun && r.Held:
 			continue
 		case !begun:
-			c, id, ok := v.Config.Mint(v.Kernel.Members, v.Kernel.Busy, m.indices())
+			c, id, ok := v.Config.Mint(v.Kernel.Busy, m.indices())
 			if !ok {
 				continue
 			}

@@ -164,14 +164,15 @@ func (v *View) removed() []config.Member {
 }
 
 // source returns a member to catch up from, at another address than before: asked
-// for the same again, a replica takes itself to be done already.
+// for the same again, a replica takes itself to be done already. Who serves is in
+// sync.
 func (v *View) source(joining config.Member) (config.Member, bool) {
 	var found config.Member
 	ok := false
 	from := v.Replicas[joining.Address].CatchUp.From
 	for _, m := range v.Config.Members {
 		again := m.Address == from && !v.sound(joining)
-		if m.InSync && m.ID != joining.ID && !again && v.present(m) && v.Kernel.has(v.Kernel.Serving, m.ID) {
+		if m.ID != joining.ID && !again && v.present(m) && v.Kernel.has(v.Kernel.Serving, m.ID) {
 			// The highest index, so that not everything is asked of the first.
 			found, ok = m, true
 		}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"dalio/impl/config"
+	"dalio/impl/coordinator/membership"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+// still is a data plane in which nothing changes.
+type still struct {
+	dataPlane
+	state protocol.Coordinator
+}
+
+func (s *still) State() (*protocol.Coordinator, error) { return &s.state, nil }
+
+// stored is a configuration that is asked to change.
+type stored struct {
+	Shared
+	config config.Config
+	swaps  []config.Config
+}
+
+func (s *stored) Load(context.Context) (config.Config, config.Revision, error) {
+	return s.config, 1, nil
+}
+
+func (s *stored) Swap(_ context.Context, _ config.Revision, c config.Config) (config.Revision, error) {
+	s.swaps = append(s.swaps, c)
+	return 2, nil
+}
+
+func placeOf(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(20 + i)}), protocol.Port)
+}
+
+// ruled is a manager that asks nobody: all that it knows is what the test says. Two
+// members are in sync, and a third address belongs to the shard.
+func ruled(data dataPlane) (*manager, *stored) {
+	o := Options{Shard: "s", Name: "a", Lease: time.Second, Sessions: 64, SuspectAfter: time.Hour,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	store := &stored{config: config.Config{Epoch: 5, Coordinator: "a", Generation: 1, MinMembers: 1, Sessions: 64}}
+	m := &manager{Coordinator: &Coordinator{options: o, plane: &plane{data: data}}, shared: store, steps: membership.NewManager(),
+		began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
+	m.asker = &asker{shard: o.Shard, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
+	m.executor = &membership.Executor{Plane: m.plane, Replicas: m.asker, Store: store, Now: m.now}
+	for i := range 3 {
+		a := placeOf(i)
+		store.config.Replicas = append(store.config.Replicas, config.Replica{Address: a})
+		f := &follower{address: a, known: true, begun: time.Now(), heard: time.Now(), status: control.Status{Shard: "s"}}
+		m.followers[a] = f
+		if i == 2 {
+			continue
+		}
+		f.status.ID = protocol.ReplicaID(protocol.MaxMembers + i)
+		store.config.Members = append(store.config.Members, config.Member{ID: f.status.ID, Address: a, InSync: true})
+		m.plane.kernel.IDs[i] = f.status.ID
+		m.plane.kernel.Members |= 1 << i
+	}
+	m.plane.kernel.Epoch, m.plane.kernel.Serving, m.plane.kernel.MinMembers = 5, m.plane.kernel.Members, 1
+	m.known, m.revision, m.loaded = store.config, 1, true
+	return m, store
+}
+
+// TestCollectMark: tombstones are collected only up to what every member has
+// confirmed to be settled, and none while anybody catches up, who might miss one
+// (hazards 26 and 40).
+func TestCollectMark(t *testing.T) {
+	settled, before := protocol.Version{Epoch: 5, Seq: 90}, protocol.Version{Epoch: 5, Seq: 40}
+	for what, c := range map[string]struct {
+		change  func(m *manager, c *config.Config, last *floor)
+		joining bool
+		want    protocol.Version
+	}{
+		"all have confirmed it":             {func(*manager, *config.Config, *floor) {}, false, settled},
+		"one has not":                       {func(_ *manager, _ *config.Config, last *floor) { delete(last.by, 17) }, false, before},
+		"one is joining":                    {func(*manager, *config.Config, *floor) {}, true, before},
+		"one is not in sync":                {func(_ *manager, c *config.Config, _ *floor) { c.Members[1].InSync = false }, false, before},
+		"it was confirmed in another epoch": {func(_ *manager, c *config.Config, _ *floor) { c.Epoch = 6 }, false, before},
+		"one has collected more": {func(m *manager, _ *config.Config, last *floor) {
+			m.followers[placeOf(1)].status.Collect = protocol.Version{Epoch: 5, Seq: 95}
+		}, false, protocol.Version{Epoch: 5, Seq: 95}},
+	} {
+		m, store := ruled(&still{})
+		m.followers[placeOf(0)].status.Collect = before
+		known := store.config.Clone()
+		last := floor{told: settled, by: map[protocol.ReplicaID]bool{16: true, 17: true}}
+		c.change(m, &known, &last)
+		if got := m.collectMark(&known, &last, c.joining); got != c.want {
+			t.Errorf("%s: the mark is %v, want %v", what, got, c.want)
+		}
+		if again := m.asker.collected(protocol.Version{}); again != c.want {
+			t.Errorf("%s: the mark falls to %v", what, again)
+		}
+	}
+}
+
+// TestReplicasThatAreNotOurs: who belongs to another shard is not joined, which
+// would destroy what it holds, and who answers a fence under another id has
+// forgotten what the member held (hazard 25).
+func TestReplicasThatAreNotOurs(t *testing.T) {
+	m, _ := ruled(&still{})
+	told := m.tell(replicaView{known: true, status: control.Status{Shard: "other", ID: 16}})
+	if told.Known || !told.Suspected {
+		t.Errorf("a replica of another shard is taken for %+v", told)
+	}
+	var assigned control.Assignment
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case control.FencePath:
+			_ = json.NewEncoder(w).Encode(control.Fenced{ID: 33})
+		case control.AssignPath:
+			_ = json.NewDecoder(r.Body).Decode(&assigned)
+		}
+	}))
+	defer server.Close()
+	address := netip.MustParseAddrPort(strings.TrimPrefix(server.URL, "http://"))
+	client := control.NewClient(address, control.Options{})
+	defer client.Close()
+	m.asker.clientAt = func(netip.AddrPort) *control.Client { return client }
+	if err := m.asker.Fence(t.Context(), config.Member{ID: 17, Address: address}, 6); err == nil {
+		t.Error("a replica that is member 33 was fenced as member 17")
+	}
+	// Who joins must know up to where tombstones are gone.
+	mark := m.asker.collected(protocol.Version{Epoch: 5, Seq: 7})
+	_ = m.asker.Assign(t.Context(), config.Member{ID: 49, Address: address}, 6, 64) // What it was sent is of interest.
+	if assigned.Collect != mark || assigned.Shard != "s" || assigned.Epoch != 6 {
+		t.Errorf("a joining replica was told %+v, want the mark %v", assigned, mark)
+	}
+}
+
+// TestMintingLooksAtThePendingWrites: that an index is counted by a pending write is
+// looked up when an id is minted, not before (hazard 21).
+func TestMintingLooksAtThePendingWrites(t *testing.T) {
+	data := &still{state: protocol.Coordinator{Sessions: []protocol.SessionEntry{{Owner: 1, Request: 1, Seq: 9, Acks: 0b0101}}}}
+	m, store := ruled(data)
+	m.steps.Succeeded(&membership.Action{Kind: membership.Confirm}, 0)
+	v := m.view()
+	a := m.steps.Next(&v)
+	if a.Kind != membership.Mint {
+		t.Fatalf("the next step is %q: %+v", a.Kind, a)
+	}
+	if err := m.take(t.Context(), &a, &v); err != nil {
+		t.Fatal(err)
+	}
+	if len(store.swaps) != 1 || a.Members[0].ID.Index() != 3 {
+		t.Errorf("minted %+v, want index 3: a pending write counts 2", a.Members)
+	}
+}
+
+// TestTakingOverAllowsForDrift: the clock by which a lease is waited for may be the
+// faster one (hazard 29).
+func TestTakingOverAllowsForDrift(t *testing.T) {
+	m, _ := ruled(&still{})
+	if v := m.view(); v.Timing.Lease < m.options.Lease+m.options.Lease/100 {
+		t.Errorf("a lease of %v is waited for during %v", m.options.Lease, v.Timing.Lease)
+	}
+}
+
+// TestTablesOfOneSize: the records of a session are of its slot, so all coordinators
+// need tables of one size (hazard 11).
+func TestTablesOfOneSize(t *testing.T) {
+	m, store := ruled(&still{})
+	store.config.Sessions = 128
+	if err := m.load(t.Context()); !errors.Is(err, ErrConfiguration) {
+		t.Errorf("a table of %d in a shard with %d: %v", m.options.Sessions, store.config.Sessions, err)
+	}
+}
