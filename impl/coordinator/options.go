@@ -68,7 +68,7 @@ type Options struct {
 	// Shard is the name of the shard.
 	Shard string
 	// Found has the replicas that a shard begins with that was never open, and
-	// MinMembers how many members it must have for new writes.
+	// MinMembers how many members it must have for new writes; 0 is the default.
 	Found      []netip.AddrPort
 	MinMembers int
 	// Standby: the coordinator never founds a shard.
@@ -121,6 +121,9 @@ const (
 	DefaultControlTimeout = 10 * time.Second
 	DefaultLease          = 250 * time.Millisecond
 	DefaultCatchUpRate    = 24 << 20
+	// DefaultMinMembers is what a shard must have to take writes, unless it begins
+	// with fewer replicas: with one member, one more failure loses what is written.
+	DefaultMinMembers = 2
 )
 
 func (o Options) withDefaults() Options {
@@ -164,7 +167,7 @@ func (o Options) withSharedDefaults() Options {
 		o.CatchUpRate = DefaultCatchUpRate
 	}
 	if o.MinMembers == 0 {
-		o.MinMembers = 1
+		o.MinMembers = min(DefaultMinMembers, max(1, len(o.Found)))
 	}
 	if o.Sessions == 0 {
 		o.Sessions = bpf.DefaultMaxSessions

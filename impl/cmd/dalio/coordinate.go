@@ -73,7 +73,7 @@ func newCoordinator() *cobra.Command {
 	flags.StringVar(&o.Shard, "shard", coordinator.DefaultShard, "name of the shard in etcd")
 	flags.StringVar(&o.Name, "name", "", "name of this coordinator among those of the shard (default: its address)")
 	flags.BoolVar(&o.Standby, "standby", false, "don't begin a shard that was never open, but wait for another coordinator to")
-	flags.IntVar(&o.MinMembers, "min-members", 1, "with fewer members no new writes are taken; counts when the shard begins")
+	flags.IntVar(&o.MinMembers, "min-members", 0, "with fewer members no new writes are taken; counts when the shard begins (default 2, or 1 if it begins with one replica)")
 	flags.DurationVar(&o.SuspectAfter, "suspect-after", coordinator.DefaultSuspectAfter, "silence after which a replica is taken out")
 	flags.DurationVar(&o.TakeoverAfter, "takeover-after", coordinator.DefaultTakeoverAfter, "silence of the active data plane after which this coordinator takes over")
 	flags.DurationVar(&o.ControlTimeout, "control-timeout", coordinator.DefaultControlTimeout, "absence of the active control plane after which this coordinator takes over")

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,59 @@ func TestKilledCoordinator(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// TestTooFewReplicas: with one member left the shard takes no writes, says what to
+// do, and lets itself be read; with two it takes writes again.
+func TestTooFewReplicas(t *testing.T) {
+	s := startUp(t, "--replicas", "2", "--restart", "2s")
+	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "before")
+	if err := syscall.Kill(s.state().Replicas[1].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.await("one member", func() bool { return s.status().Config.InSync() == 1 })
+	r := dalio(t, "put", "--dir", s.dir, "--timeout", "800ms", "k", "meanwhile")
+	if r.status != 3 && r.status != 4 || r.took > 800*time.Millisecond+slack {
+		t.Errorf("a write with one member: status %d after %v", r.status, r.took)
+	}
+	for _, said := range []string{"too few replicas for new writes", "1 of its 2 replicas are in sync", "takes writes with 2", "dalio member add"} {
+		if !strings.Contains(r.errors, said) {
+			t.Errorf("a write with one member says %q, and not %q", r.errors, said)
+		}
+	}
+	if got := dalio(t, "get", "--dir", s.dir, "k"); got.status != 0 {
+		t.Errorf("a read with one member: %+v", got)
+	}
+	s.await("two members", func() bool { return s.status().Config.InSync() == 2 })
+	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "after")
+	expect(t, 0, "after", "", "get", "--dir", s.dir, "k")
+}
+
+// TestKilledReplicaAndLostCoordinator: a replica is killed, and the coordinator's
+// host is lost, its process and its link; put and get go on.
+func TestKilledReplicaAndLostCoordinator(t *testing.T) {
+	s := startUp(t)
+	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "before")
+	state := s.state()
+	if err := syscall.Kill(state.Replicas[0].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "without a replica")
+	lost := state.Coordinator
+	if out, err := exec.Command("ip", "-n", lost.NetNS, "link", "set", lost.Dev, "down").CombinedOutput(); err != nil {
+		t.Fatalf("take the link down: %v: %s", err, out)
+	}
+	if err := syscall.Kill(lost.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, 0, "without a replica", "", "get", "--dir", s.dir, "k")
+	expect(t, 0, "", "", "put", "--dir", s.dir, "k", "without both")
+	expect(t, 0, "without both", "", "get", "--dir", s.dir, "k")
+	s.await("three members of another coordinator", func() bool {
+		status := s.status()
+		return status.Name == "standby1" && status.Epoch > 1 && status.Config.InSync() == 3
+	})
+	expect(t, 0, "without both", "", "get", "--dir", s.dir, "k")
+}
 
 // TestOperator has the members changed and the coordinator replaced by commands.
 func TestOperator(t *testing.T) {

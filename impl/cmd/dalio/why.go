@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ func why(ctx context.Context, s *shard, r client.Request, failed client.Response
 		return ""
 	}
 	status, err := s.status(ctx)
+	if err == nil && status.Config != nil && errors.Is(failed.Err, client.ErrTooFew) {
+		return fmt.Sprintf("; %d of its %d replicas are in sync, and it takes writes with %d: start the others again, or add one with dalio member add",
+			status.Config.InSync(), len(status.Config.Replicas), status.Config.MinMembers)
+	}
 	if err != nil {
 		return fmt.Sprintf("; the coordinator (process %d) does not say why: %v", s.Coordinator.PID, err)
 	}
