@@ -21,8 +21,8 @@ const (
 	hostP99 = 1000
 	// The longest gap that the death of the control plane may make. Nothing of it is
 	// on the path of a request; this is what starting a process beside the load may
-	// cost on two processors.
-	controlGap = 100
+	// cost on two processors that others use too; a failover would take longer.
+	controlGap = 250
 )
 
 // without is for how long the shard is left without a control plane.

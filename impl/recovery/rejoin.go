@@ -21,9 +21,10 @@ const (
 	// these, and the shard does without the replica for down.
 	undisturbedMin, undisturbedMax = 3 * time.Second, 8 * time.Second
 	down                           = 2 * time.Second
-	// The memory of a replica may be so many times its data, of which the garbage
-	// collector's patience is two, and so much more.
-	memoryFactor, memoryBase = 2.5, 128
+	// The memory of a replica may be so many times its data, and so many megabytes
+	// more: the records take a quarter more than their keys and values, and the garbage
+	// collector lets the heap grow to twice what is in use.
+	memoryFactor, memoryBase = 3, 128
 	// bin is the width of a step in the plot of the throughput.
 	bin = 500 * time.Millisecond
 	// rejoinPatience bounds the catching up, and rejoinPoll is how often it is asked
