@@ -75,9 +75,19 @@ func (a *api) routes() http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		return nil, receive(w, r, func(m *protocol.Message) error { return s.install(protocol.Epoch(epoch), m) })
+		err = receive(w, r, func(m *protocol.Message) error { return s.install(protocol.Epoch(epoch), m) })
+		if err == nil {
+			err = s.sync()
+		}
+		return nil, err
 	})
-	handle("GET", control.RecentPath, func(w http.ResponseWriter, _ *http.Request) (any, error) { return nil, send(w, s.sendRecent) })
+	handle("GET", control.RecentPath, func(w http.ResponseWriter, r *http.Request) (any, error) {
+		since, err := sinceAsked(r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, send(w, func(out *control.Writer) error { return s.sendRecent(since, out) })
+	})
 	handle("GET", control.SessionsPath, func(w http.ResponseWriter, r *http.Request) (any, error) {
 		if err := s.isSource(r); err != nil {
 			return nil, err
@@ -212,6 +222,14 @@ func (s *Server) Status() control.Status {
 	r := &s.replica
 	out := control.Status{Instance: s.instance, Shard: s.shard, ID: r.ID, Epoch: r.Epoch, Open: r.ID != 0 && !r.Fenced,
 		Floor: r.Floor, Collect: r.Collect, Newest: r.Floor, CatchUp: s.progress(), Counters: s.Counters(), Sessions: s.sessions.count()}
+	if s.returned != nil {
+		returned := *s.returned
+		out.Returned = &returned
+	}
+	if s.keeper != nil {
+		disk := s.keeper.Disk()
+		out.Disk = &disk
+	}
 	for i := range Stripes {
 		s.stripes[i].Lock()
 		records, bytes := s.store.Size(i)

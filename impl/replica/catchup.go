@@ -84,6 +84,9 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 	s.catchingUp.Go(func() {
 		defer cancel()
 		err := s.runCatchUp(ctx, c)
+		if err == nil {
+			err = s.sync() // Others rely on what is done.
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.progress.State = control.Done

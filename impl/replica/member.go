@@ -24,10 +24,18 @@ func (s *Server) refuse(format string, arguments ...any) error {
 
 // change runs a change of the membership while no worker handles or answers
 // anything, so that what was true before it is never said after it.
+// It is durable when change returns.
 func (s *Server) change(f func() error) error {
 	s.membership.Lock()
-	defer s.membership.Unlock()
-	return f()
+	err := f()
+	if err == nil {
+		s.keep()
+	}
+	s.membership.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.sync()
 }
 
 // ours says whether the shard is this replica's; the first one that claims it is.
@@ -56,7 +64,7 @@ func (s *Server) assign(a control.Assignment) error {
 			return fmt.Errorf("begin a membership: %w", err)
 		}
 		s.sessions.clear()
-		s.shard, s.lastID = a.Shard, a.ID
+		s.shard, s.lastID, s.returned = a.Shard, a.ID, nil
 		s.replica.Assign(a.ID, a.Epoch, a.Collect)
 		return afterAssign.Hit()
 	})
@@ -96,7 +104,7 @@ func (s *Server) newest() protocol.Version {
 func (s *Server) install(epoch protocol.Epoch, m *protocol.Message) error {
 	s.membership.Lock()
 	defer s.membership.Unlock()
-	if s.replica.Epoch != epoch || !s.replica.Fenced || s.replica.ID == 0 {
+	if s.replica.Epoch != epoch || !s.replica.Fenced || s.replica.ID == 0 || s.unfenced() {
 		return s.refuse("nothing can be recovered into epoch %d: the replica is not fenced for it, or has no membership", epoch)
 	}
 	switch {
@@ -121,11 +129,16 @@ func (s *Server) open(o control.Opening) error {
 		if err := beforeOpen.Hit(); err != nil {
 			return err
 		}
+		if s.unfenced() {
+			return s.refuse("the replica has restarted in epoch %d: only a later one can open it", s.replica.Epoch)
+		}
 		fenced := s.replica.Fenced
 		if !s.replica.Open(o.Epoch) {
 			return s.refuse("epoch %d can't be opened", o.Epoch)
 		}
+		s.returned = nil
 		if fenced {
+			s.keep()
 			s.settleStore(s.replica.Floor, s.replica.Collect)
 		}
 		return nil
@@ -137,10 +150,16 @@ func (s *Server) settle(m control.Settlement) error {
 		if !s.replica.Settle(m.Epoch, m.Floor, m.Collect) {
 			return s.refuse("nothing can be settled in epoch %d", m.Epoch)
 		}
+		// The mark goes to disk before what it lets go of leaves it.
+		s.keep()
 		s.settleStore(s.replica.Floor, s.replica.Collect)
 		return nil
 	})
 }
+
+// unfenced says whether the process began under its membership, and nobody has
+// fenced it since.
+func (s *Server) unfenced() bool { return s.returned != nil && s.returned.Epoch == s.replica.Epoch }
 
 func (s *Server) settleStore(floor, collect protocol.Version) {
 	for i := range Stripes {

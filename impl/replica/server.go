@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dalio/impl/internal/datagram"
+	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
 
@@ -88,6 +89,7 @@ type Server struct {
 	options  Options
 	store    Store
 	syncer   Syncer // nil for a volatile store
+	keeper   Keeper // nil for one that keeps no more than records
 	sessions sessionTable
 	packets  net.PacketConn
 	conn     *datagram.Conn
@@ -96,12 +98,15 @@ type Server struct {
 	// instance names this process.
 	instance string
 
-	// membership guards the four fields after it. A worker holds it for reading
+	// membership guards the five fields after it. A worker holds it for reading
 	// from when it looks at a message until the answer is sent.
 	membership sync.RWMutex
 	replica    protocol.Replica
 	shard      string
 	lastID     protocol.ReplicaID
+	// returned is what the disk said, if the membership is from before the process
+	// began, until a later epoch opens it.
+	returned *control.Returned
 	// stripes guard the store; membership is taken before them.
 	stripes [Stripes]stripe
 
@@ -155,6 +160,12 @@ func New(packets net.PacketConn, o Options) (*Server, error) {
 	}
 	s.replica = protocol.Replica{Store: s.store, Sessions: &s.sessions}
 	s.syncer, _ = o.Store.(Syncer)
+	s.keeper, _ = o.Store.(Keeper)
+	if s.keeper != nil {
+		if err := s.comeBack(); err != nil {
+			return nil, err
+		}
+	}
 	if o.ID != 0 {
 		if err := s.store.Begin(o.ID); err != nil {
 			return nil, fmt.Errorf("begin a membership: %w", err)
@@ -211,6 +222,16 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.options.API != nil {
 		a := s.serveAPI(s.options.API)
 		group.Go(func() error { return a.until(ctx) })
+	}
+	if s.keeper != nil {
+		group.Go(func() error {
+			select {
+			case <-s.keeper.Failed():
+				return s.sync()
+			case <-ctx.Done():
+				return nil
+			}
+		})
 	}
 	err := group.Wait()
 	s.forgetCatchUp()

@@ -12,6 +12,8 @@ import (
 type sessionTable struct {
 	mu      sync.Mutex
 	records []protocol.SessionRecord
+	// keeper, if set, keeps the records on disk.
+	keeper Keeper
 }
 
 // Record keeps the record if it is newer than that of its slot. The table grows
@@ -29,6 +31,9 @@ func (t *sessionTable) Record(r protocol.SessionRecord) {
 	}
 	if r.Newer(t.records[slot]) {
 		t.records[slot] = r
+		if t.keeper != nil {
+			t.keeper.KeepSession(r)
+		}
 	}
 }
 
@@ -36,6 +41,9 @@ func (t *sessionTable) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.records = nil
+	if t.keeper != nil {
+		t.keeper.ForgetSessions()
+	}
 }
 
 // all returns a copy of the records there are.

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"dalio/impl/replica/control"
 	"dalio/protocol"
@@ -120,13 +121,41 @@ func (s *Server) sendRange(n, index int, out *control.Writer) error {
 	})
 }
 
-// sendRecent sends the recent records and then the session records: a record that
-// is sent without that of its session was acknowledged to nobody yet.
-func (s *Server) sendRecent(out *control.Writer) error {
-	if err := s.copyOut(out, all, s.store.Recent); err != nil {
+// sendRecent sends the records above the floor, or above since if that is not nil
+// and lower, and then the session records: a record that is sent without that of its session
+// was acknowledged to nobody yet.
+func (s *Server) sendRecent(since *protocol.Version, out *control.Writer) error {
+	s.membership.RLock()
+	below := since != nil && since.Less(s.replica.Floor)
+	s.membership.RUnlock()
+	each := s.store.Recent
+	if below {
+		each = func(stripe int, take func(string, protocol.Record) bool) {
+			s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
+				return earlier || !since.Less(r.Version) || take(key, r)
+			})
+		}
+	}
+	if err := s.copyOut(out, all, each); err != nil {
 		return err
 	}
 	return s.sendSessions(out)
+}
+
+// sinceAsked is the parameter of a request for recent records, or none.
+func sinceAsked(r *http.Request) (since *protocol.Version, err error) {
+	if !r.URL.Query().Has("seq") {
+		return nil, nil
+	}
+	epoch, err := number(r, "epoch")
+	if err != nil {
+		return nil, err
+	}
+	seq, err := strconv.ParseUint(r.FormValue("seq"), 10, 64)
+	if err != nil {
+		return nil, badRequest("parameter seq is %q: want a number", r.FormValue("seq"))
+	}
+	return &protocol.Version{Epoch: protocol.Epoch(epoch), Seq: seq}, nil
 }
 
 func (s *Server) sendSessions(out *control.Writer) error {

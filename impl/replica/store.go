@@ -5,6 +5,7 @@ package replica
 import (
 	"slices"
 
+	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
 
@@ -53,14 +54,45 @@ type Syncer interface {
 	Sync() error
 }
 
+// Keeper is a [Syncer] that keeps what the replica is, too. What is on disk is at
+// any time what the store held at some moment, never some of it from before and
+// some from after: what is given to it becomes durable in the order given, and
+// Sync waits for all of it.
+type Keeper interface {
+	Syncer
+	// Kept returns what was on the disk when it was opened.
+	Kept() (Membership, []protocol.SessionRecord)
+	// Keep takes note of a membership, KeepSession of a session record, and
+	// ForgetSessions forgets all of those.
+	Keep(Membership)
+	KeepSession(protocol.SessionRecord)
+	ForgetSessions()
+	// Failed is closed when the disk has failed; Sync returns why from then on.
+	Failed() <-chan struct{}
+	// Disk tells of the disk.
+	Disk() control.Disk
+}
+
+// Membership is what a replica must remember of its membership.
+type Membership struct {
+	Shard string
+	// ID is 0 for none; LastID is the last one there was.
+	ID, LastID protocol.ReplicaID
+	Epoch      protocol.Epoch
+	// Floor and Collect are those of protocol.Replica.
+	Floor, Collect protocol.Version
+}
+
 // MemoryStore is a volatile store; a replica that restarts with it has forgotten
 // everything, and must not return under its old id. Its maps and values are
 // reused, so writing a key again costs no allocation.
 type MemoryStore struct {
 	stripes [Stripes]memoryStripe
 	member  protocol.ReplicaID
-	// durable: Begin keeps what there is, because something keeps it on disk.
-	durable bool
+	// kept: something else keeps what is here. Begin forgets nothing then, and
+	// removed is told of each record that goes.
+	kept    bool
+	removed func(key string)
 }
 
 // memoryStripe is one part of a MemoryStore.
@@ -89,6 +121,20 @@ func NewMemoryStore() *MemoryStore {
 	return s
 }
 
+// NewMirror returns a MemoryStore of what something else keeps: Begin forgets
+// nothing, and removed is called for each record that Merge or Collect removes,
+// while its stripe is locked.
+func NewMirror(removed func(key string)) *MemoryStore {
+	s := NewMemoryStore()
+	s.kept, s.removed = true, removed
+	return s
+}
+
+// Restore puts a record that came under a membership, which may be an earlier one.
+func (s *MemoryStore) Restore(key []byte, r protocol.Record, member protocol.ReplicaID) {
+	s.stripe(key).put(key, r, member)
+}
+
 func (s *MemoryStore) clear() {
 	for i := range s.stripes {
 		s.stripes[i] = memoryStripe{records: make(map[string]*memoryRecord)}
@@ -97,7 +143,7 @@ func (s *MemoryStore) clear() {
 
 // Begin begins a membership, with nothing.
 func (s *MemoryStore) Begin(id protocol.ReplicaID) error {
-	if !s.durable {
+	if !s.kept {
 		s.clear()
 	}
 	s.member = id
@@ -140,10 +186,13 @@ func (s *memoryStripe) put(key []byte, r protocol.Record, member protocol.Replic
 	}
 }
 
-func (s *memoryStripe) remove(r *memoryRecord) {
+func (s *MemoryStore) remove(part *memoryStripe, r *memoryRecord) {
 	r.gone = true
-	s.bytes -= int64(len(r.key) + len(r.Value))
-	delete(s.records, r.key)
+	part.bytes -= int64(len(r.key) + len(r.Value))
+	delete(part.records, r.key)
+	if s.removed != nil {
+		s.removed(r.key)
+	}
 }
 
 // Merge takes over what a source holds of a key.
@@ -157,7 +206,7 @@ func (s *MemoryStore) Merge(stripe int, key []byte, source protocol.Record) (cha
 	case held.member == s.member && !held.Version.Less(source.Version):
 		return false
 	case source.Op == protocol.OpNone:
-		part.remove(held)
+		s.remove(part, held)
 		return true
 	}
 	part.put(key, source, s.member)
@@ -197,7 +246,7 @@ func (s *MemoryStore) Collect(stripe int, mark protocol.Version) {
 	part.deleted = slices.DeleteFunc(part.deleted, func(r *memoryRecord) bool {
 		r.deleted = !r.gone && r.Op == protocol.OpDelete
 		if r.deleted && !mark.Less(r.Version) {
-			part.remove(r)
+			s.remove(part, r)
 			r.deleted = false
 		}
 		return !r.deleted

@@ -3,7 +3,6 @@
 package replica
 
 import (
-	"fmt"
 	"net/netip"
 
 	"dalio/impl/internal/datagram"
@@ -107,13 +106,13 @@ func (w *worker) send() error {
 	}
 	err := beforeSync.Hit()
 	if err == nil {
-		err = w.syncer.Sync()
+		err = w.sync()
 	}
 	if err == nil {
 		err = afterSync.Hit()
 	}
 	if err != nil {
-		return fmt.Errorf("the store failed, so nothing more can be acknowledged: %w", err)
+		return err
 	}
 	w.transmit(w.acks)
 	return nil

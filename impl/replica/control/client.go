@@ -165,6 +165,12 @@ func (c *Client) Recent(ctx context.Context, visit func(*protocol.Message) error
 	return c.stream(ctx, RecentPath, visit)
 }
 
+// RecentSince is Recent, with the records above a version if that is below the
+// replica's floor: what a replica may lack whose own floor it is.
+func (c *Client) RecentSince(ctx context.Context, since protocol.Version, visit func(*protocol.Message) error) error {
+	return c.stream(ctx, fmt.Sprintf("%s?epoch=%d&seq=%d", RecentPath, since.Epoch, since.Seq), visit)
+}
+
 // Sessions visits the session records, as WriteAck messages.
 func (c *Client) Sessions(ctx context.Context, epoch protocol.Epoch, visit func(*protocol.Message) error) error {
 	return c.stream(ctx, SessionsPath+"?"+query("epoch", int(epoch)), visit)

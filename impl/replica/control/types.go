@@ -40,12 +40,11 @@ type Status struct {
 	Epoch protocol.Epoch     `json:"epoch"`
 	// Open: messages of the epoch are answered.
 	Open bool `json:"open"`
-	// Durable: the replica keeps what it holds on disk. Disk names its folder for
-	// as long as that exists, and Incarnation is how often it has been opened: a
-	// smaller one than before tells of a disk from the past.
-	Durable     bool   `json:"durable"`
-	Disk        string `json:"disk,omitempty"`
-	Incarnation uint64 `json:"incarnation,omitempty"`
+	// Disk is nil for a replica in memory.
+	Disk *Disk `json:"disk,omitempty"`
+	// Returned is set if the membership is from before the process began: what was
+	// on the disk then. The replica answers nothing until a later epoch opens it.
+	Returned *Returned `json:"returned,omitempty"`
 	// Records counts the keys, tombstones included, and Bytes their keys and values.
 	Records  int   `json:"records"`
 	Bytes    int64 `json:"bytes"`
@@ -58,6 +57,29 @@ type Status struct {
 	CatchUp Progress         `json:"catch_up"`
 	// Counters says what the process has done since it started.
 	Counters Counters `json:"counters"`
+}
+
+// Disk tells of a replica's disk.
+type Disk struct {
+	// Name was made with the disk's folder. Starts is how often it was opened.
+	Name   string `json:"name"`
+	Starts uint64 `json:"starts"`
+	// SetAside is where the damaged contents are that were found when the process
+	// began, "" if there were none.
+	SetAside string `json:"set_aside,omitempty"`
+	// Syncs, and the nanoseconds that they took in all; Bytes were written by them.
+	Syncs    uint64 `json:"syncs"`
+	SyncTime uint64 `json:"sync_ns"`
+	Bytes    uint64 `json:"bytes"`
+	// Errors counts what the disk failed at. The first one ends the process.
+	Errors uint64 `json:"errors"`
+}
+
+// Returned is what a replica remembered when its process began.
+type Returned struct {
+	Epoch   protocol.Epoch   `json:"epoch"`
+	Floor   protocol.Version `json:"floor"`
+	Collect protocol.Version `json:"collect"`
 }
 
 // CatchUpState says how a catch-up stands.
