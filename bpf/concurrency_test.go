@@ -159,32 +159,60 @@ func checkWitnesses(t *testing.T, witnesses []witness) {
 	}
 }
 
+// rendezvous lets several goroutines, each on a processor of its own, go on at the
+// same moment, again and again: what they race for lasts some nanoseconds.
+type rendezvous struct {
+	parties int64
+	crowded bool
+	arrived atomic.Int64
+}
+
+func newRendezvous(parties, cpus int) *rendezvous {
+	return &rendezvous{parties: int64(parties), crowded: parties > cpus}
+}
+
+// meet returns when all have called it for the nth time, counted from 1.
+func (r *rendezvous) meet(n int) {
+	r.arrived.Add(1)
+	for r.arrived.Load() < r.parties*int64(n) {
+		if r.crowded {
+			runtime.Gosched()
+		}
+	}
+}
+
 // TestConcurrentOpens has every processor open sessions in one small table until
 // it is full. No session may be given to two nonces.
 func TestConcurrentOpens(t *testing.T) {
 	dp := load(t, "")
 	const rounds = 300
-	cpus := max(2, runtime.NumCPU())
+	allowed, err := processors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpus := max(2, len(allowed))
 	for round := range rounds {
 		c := shard(1)
 		restore(t, dp, c)
 		opened := make([]map[protocol.SessionID]uint64, cpus)
 		errs := make([]error, cpus)
+		together := newRendezvous(cpus, len(allowed))
 		var done sync.WaitGroup
 		for cpu := range cpus {
 			opened[cpu] = map[protocol.SessionID]uint64{}
 			done.Go(func() {
+				errs[cpu] = pin(allowed[cpu%len(allowed)])
 				for n := range uint64(testSlots) {
+					together.meet(int(n) + 1)
 					nonce := 1 + n + uint64(cpu*1000*testSlots)
 					m := protocol.Message{Type: protocol.OpenRequest, Request: nonce}
 					_, out, err := dp.Run(protocol.NewFrame(&m, client(cpu), self))
+					if err == nil {
+						err = m.Unmarshal(out[protocol.FrameOverhead:])
+					}
 					if err != nil {
 						errs[cpu] = err
-						return
-					}
-					if err := m.Unmarshal(out[protocol.FrameOverhead:]); err != nil {
-						errs[cpu] = err
-						return
+						continue // The others wait for this one.
 					}
 					if m.Status == protocol.StatusOK {
 						opened[cpu][m.Session] = nonce
@@ -239,18 +267,13 @@ func TestConcurrentRetriesOfCoveredWrites(t *testing.T) {
 	for round := uint64(1); met < 10; round++ {
 		restore(t, dp, c)
 		var errs [2]error
-		var arrived atomic.Int64
+		together := newRendezvous(len(errs), len(cpus))
 		var done sync.WaitGroup
 		for i := range errs {
 			done.Go(func() {
 				errs[i] = pin(cpus[i%len(cpus)])
 				for slot, frame := range frames {
-					arrived.Add(1)
-					for arrived.Load() < int64(len(errs)*(slot+1)) {
-						if len(cpus) == 1 {
-							runtime.Gosched()
-						}
-					}
+					together.meet(slot + 1)
 					if _, _, err := dp.Run(frame); err != nil {
 						errs[i] = err
 					}

@@ -36,6 +36,15 @@ func hazardsOfWrites() []hazard {
 			s.commit(second, 2)
 		},
 	}, {
+		name: "1: an acknowledgement of nothing counts",
+		run: func(s *stage) {
+			nothing := protocol.Message{Epoch: 2, Session: session(1), Writer: session(1), Client: client(1), Version: protocol.Version{Epoch: 2}}
+			s.acknowledge(nothing, 0, 1, 2)
+			w := s.write(1, 1, "v")
+			s.acknowledge(w, 0, 1)
+			s.commit(w, 2)
+		},
+	}, {
 		name: "11: a retry gets another version",
 		run: func(s *stage) {
 			a := s.write(0, 1, "a")
@@ -79,6 +88,13 @@ func hazardsOfWrites() []hazard {
 				s.complain("the idle slot 0 is not reclaimed: %v, session %v", out.Status, out.Session)
 			}
 			s.retry("of the former owner", writeRequest(session(0), 1, "k", "late"), protocol.WriteResponse, protocol.StatusExpired, protocol.Version{})
+		},
+	}, {
+		name: "27: an open that names nothing gets a session",
+		run: func(s *stage) {
+			if out, o := s.give(protocol.Message{Type: protocol.OpenRequest}, client(1)); o.Reason != protocol.BadRequest {
+				s.complain("an open without a nonce is given session %v (%v): so is the next one", out.Session, o.Reason)
+			}
 		},
 	}, {
 		name: "27: a slot forgets the version of its former session",

@@ -62,11 +62,13 @@ func run(ctx context.Context, out io.Writer, chosen func(*cure) bool, parallel i
 		return err
 	}
 	var cures []cure
+	excused := 0
 	for _, c := range all {
 		switch {
 		case !chosen(&c):
-		case c.Covered != "":
-			fmt.Fprintf(out, "covered  %s: %s\n", c.Name, c.Covered)
+		case c.Unnoticed != "":
+			excused++
+			fmt.Fprintf(out, "excused  %-34s %s\n", c.Name, c.Unnoticed)
 		default:
 			cures = append(cures, c)
 		}
@@ -117,11 +119,14 @@ func run(ctx context.Context, out io.Writer, chosen func(*cure) bool, parallel i
 		})
 	}
 	workers.Wait()
-	fmt.Fprintf(out, "cures: %d of %d noticed, %v\n", noticed, len(cures), since(began))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "cures: %d of %d noticed, %d excused, %v\n", noticed, len(cures), excused, since(began))
 	if noticed != len(cures) {
 		return fmt.Errorf("%d were not noticed", len(cures)-noticed)
 	}
-	return ctx.Err()
+	return nil
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Millisecond) }

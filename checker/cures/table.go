@@ -29,9 +29,10 @@ type cure struct {
 	// Tests are to notice: one of them must. They are named package.TestName, or
 	// package.TestName/begin of a case.
 	Tests []string `json:"tests"`
-	// Covered says why no test notices when the passage is gone: something else sees
-	// to the same, though perhaps not for ever. Such a cure is not tried.
-	Covered string `json:"covered,omitempty"`
+	// Unnoticed says why no test notices when the passage is gone: something else sees
+	// to the same, though perhaps not for ever, or what would show it can't be brought
+	// about. Such a cure is not tried.
+	Unnoticed string `json:"unnoticed,omitempty"`
 	// Sample: it is tried with every change.
 	Sample bool `json:"sample,omitempty"`
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,5 +180,38 @@ func TestTablesOfOneSize(t *testing.T) {
 	store.config.Sessions = 128
 	if err := m.load(t.Context()); !errors.Is(err, ErrConfiguration) {
 		t.Errorf("a table of %d in a shard with %d: %v", m.options.Sessions, store.config.Sessions, err)
+	}
+}
+
+// TestStateFromBeforeAStep: an answer that a replica gave before a step changed its
+// state, and that comes after it, is not believed (hazard 28).
+func TestStateFromBeforeAStep(t *testing.T) {
+	came, goOn := make(chan struct{}), make(chan struct{})
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		id := protocol.ReplicaID(32)
+		if asked.Add(1) == 1 {
+			id = 16
+			close(came)
+			<-goOn
+		}
+		_ = json.NewEncoder(w).Encode(control.Status{Instance: "i", ID: id})
+	}))
+	defer server.Close()
+	address := netip.MustParseAddrPort(strings.TrimPrefix(server.URL, "http://"))
+	f := &follower{address: address, client: control.NewClient(address, control.Options{}), changed: func(bool) {}}
+	defer f.client.Close()
+	early := make(chan error, 1)
+	go func() { early <- f.poll(t.Context()) }()
+	<-came
+	if err := f.ask(t.Context(), func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	if err := <-early; err != nil {
+		t.Fatal(err)
+	}
+	if id := f.look(time.Now(), time.Hour).status.ID; id != 32 {
+		t.Errorf("after the step the replica is taken for %d, which it was before", id)
 	}
 }
