@@ -32,16 +32,21 @@ var ErrRefused = errors.New("refused")
 
 // MemberChange is what an operator wants of the replicas.
 type MemberChange struct {
-	// Do is "add", "remove", "drain" or "replace".
+	// Do is "add", "remove", "drain", "replace", or "least" for MinMembers.
 	Do string `json:"do"`
 	// Replica is the address, or the id of a member.
 	Replica string `json:"replica"`
 	// By is the address of the one that replaces it.
 	By string `json:"by,omitempty"`
+	// MinMembers is how many members new writes are to need, for "least".
+	MinMembers int `json:"min_members,omitempty"`
 }
 
 // apply returns the configuration with the change.
 func (ch MemberChange) apply(c config.Config) (config.Config, error) {
+	if ch.Do == "least" {
+		return ch.least(c)
+	}
 	address, err := resolveReplica(c, ch.Replica)
 	if err != nil {
 		return c, err
@@ -58,7 +63,7 @@ func (ch MemberChange) apply(c config.Config) (config.Config, error) {
 		return c.WithReplica(config.Replica{Address: address}), nil
 	case "remove", "drain", "replace":
 	default:
-		return c, fmt.Errorf("%w: %q: want add, remove, drain or replace", ErrConfiguration, ch.Do)
+		return c, fmt.Errorf("%w: %q: want add, remove, drain, replace or least", ErrConfiguration, ch.Do)
 	}
 	if !ours {
 		return c, fmt.Errorf("%w: %v does not belong to the shard", ErrRefused, address)
@@ -83,6 +88,19 @@ func (ch MemberChange) apply(c config.Config) (config.Config, error) {
 		return c.WithReplica(config.Replica{Address: address, Drained: true}), nil
 	}
 	return c.WithoutReplica(address), nil
+}
+
+// least changes how many members new writes need.
+func (ch MemberChange) least(c config.Config) (config.Config, error) {
+	switch {
+	case ch.MinMembers < 1 || ch.MinMembers > protocol.MaxMembers:
+		return c, fmt.Errorf("%w: at least %d members: want 1 to %d", ErrConfiguration, ch.MinMembers, protocol.MaxMembers)
+	case ch.MinMembers > max(c.MinMembers, c.InSync()):
+		return c, fmt.Errorf("%w: %d members are in sync, so the shard would take no writes; add replicas first", ErrRefused, c.InSync())
+	}
+	c = c.Clone()
+	c.MinMembers = ch.MinMembers
+	return c, nil
 }
 
 func (ch MemberChange) replace(c config.Config, old netip.AddrPort) (config.Config, error) {

@@ -43,10 +43,10 @@ func TestWhatAnOperatorMayAskFor(t *testing.T) {
 		{"replace", "16", "10.0.0.9:7411", nil, ""},
 		{"replace", "16", "10.0.0.3:7411", ErrRefused, "belongs to the shard already"},
 		{"replace", "16", "", ErrConfiguration, "want IP:PORT"},
-		{"promote", "16", "", ErrConfiguration, "want add, remove, drain or replace"},
+		{"promote", "16", "", ErrConfiguration, "want add, remove, drain, replace or least"},
 	} {
 		before := threeMembers()
-		next, err := MemberChange{c.do, c.replica, c.by}.apply(before)
+		next, err := MemberChange{Do: c.do, Replica: c.replica, By: c.by}.apply(before)
 		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.said) {
 			t.Errorf("%s %s %s: %v; want %v, %q", c.do, c.replica, c.by, err, c.want, c.said)
 		}
@@ -55,6 +55,12 @@ func TestWhatAnOperatorMayAskFor(t *testing.T) {
 		}
 		if len(before.Replicas) != 3 || before.Replicas[0].Drained {
 			t.Fatal("the configuration that was to be changed is another one now")
+		}
+	}
+	for least, want := range map[int]error{0: ErrConfiguration, 1: nil, 2: nil, 3: ErrRefused, 17: ErrConfiguration} {
+		next, err := MemberChange{Do: "least", MinMembers: least}.apply(threeMembers())
+		if !errors.Is(err, want) || err == nil && next.MinMembers != least {
+			t.Errorf("at least %d members with two in sync: %v; want %v", least, err, want)
 		}
 	}
 	// The last one in sync can't go in any way.
@@ -87,7 +93,7 @@ func TestOperator(t *testing.T) {
 	change := func(do, replica, by string) {
 		t.Helper()
 		l.put("k", do)
-		if err := ChangeMembers(t.Context(), socket, MemberChange{do, replica, by}); err != nil {
+		if err := ChangeMembers(t.Context(), socket, MemberChange{Do: do, Replica: replica, By: by}); err != nil {
 			t.Fatal(err)
 		}
 		l.put("k", do+" asked for")
@@ -111,10 +117,10 @@ func TestOperator(t *testing.T) {
 	if err := Failover(t.Context(), socket); !errors.Is(err, ErrRefused) {
 		t.Errorf("failover of the active one: %v", err)
 	}
-	if err := ChangeMembers(t.Context(), socket, MemberChange{"drain", "99", ""}); !errors.Is(err, ErrRefused) {
+	if err := ChangeMembers(t.Context(), socket, MemberChange{Do: "drain", Replica: "99"}); !errors.Is(err, ErrRefused) {
 		t.Errorf("drain of nobody: %v", err)
 	}
-	if err := ChangeMembers(t.Context(), socket, MemberChange{"drain", "", ""}); !errors.Is(err, ErrConfiguration) {
+	if err := ChangeMembers(t.Context(), socket, MemberChange{Do: "drain"}); !errors.Is(err, ErrConfiguration) {
 		t.Errorf("drain of nothing: %v", err)
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"dalio/impl/coordinator"
+	"dalio/protocol"
 )
 
 // operatorPoll is how often the shard is asked whether what was asked for is done.
@@ -97,7 +99,7 @@ func (a *admin) await(ctx context.Context, what string, targets []string, is fun
 func newMember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "member",
-		Short: "List, add, remove, drain or replace the replicas of a shard",
+		Short: "List, add, remove, drain or replace the replicas of a shard, or change how many it needs",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -105,7 +107,27 @@ func newMember() *cobra.Command {
 		newMemberChange("add", "add (--dir D | --socket S) IP:PORT", "Have a replica join, and wait until it serves", 1),
 		newMemberChange("remove", "remove (--dir D | --socket S) (IP:PORT | ID)", "Take a replica out for good", 1),
 		newMemberChange("drain", "drain (--dir D | --socket S) (IP:PORT | ID)", "Take a replica out until it is added again", 1),
-		newMemberChange("replace", "replace (--dir D | --socket S) (IP:PORT | ID) NEW-IP:PORT", "Have a replica join, and take another one out when it serves", 2))
+		newMemberChange("replace", "replace (--dir D | --socket S) (IP:PORT | ID) NEW-IP:PORT", "Have a replica join, and take another one out when it serves", 2),
+		newMemberLeast())
+	return cmd
+}
+
+func newMemberLeast() *cobra.Command {
+	var a admin
+	cmd := &cobra.Command{
+		Use:   "least (--dir D | --socket S) N",
+		Short: "Change how many members new writes need",
+		Long:  "Change how many members new writes need. With one, one more failure may lose what is written.\n\n" + exitHelp,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := strconv.Atoi(args[0])
+			if err != nil {
+				return withStatus(exitUsage, fmt.Errorf("%q: want a number of members, 1 to %d", args[0], protocol.MaxMembers))
+			}
+			return changeMembers(cmd, &a, coordinator.MemberChange{Do: "least", MinMembers: n})
+		},
+	}
+	a.register(cmd)
 	return cmd
 }
 
@@ -156,6 +178,8 @@ func changeMembers(cmd *cobra.Command, a *admin, change coordinator.MemberChange
 		switch change.Do {
 		case "add":
 			return serves(s, address)
+		case "least":
+			return s.Config.MinMembers == change.MinMembers
 		case "replace":
 			return serves(s, change.By) && !belongs(s, address)
 		}

@@ -26,7 +26,7 @@ func why(ctx context.Context, s *shard, r client.Request, failed client.Response
 	}
 	status, err := s.status(ctx)
 	if err == nil && status.Config != nil && errors.Is(failed.Err, client.ErrTooFew) {
-		return fmt.Sprintf("; %d of its %d replicas are in sync, and it takes writes with %d: start the others again, or add one with dalio member add",
+		return fmt.Sprintf("; %d of its %d replicas are in sync, and it takes writes with %d: start the others again, or add one with dalio member add; dalio member least changes how many it needs",
 			status.Config.InSync(), len(status.Config.Replicas), status.Config.MinMembers)
 	}
 	if err != nil {
