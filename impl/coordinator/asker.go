@@ -59,11 +59,18 @@ func (a *asker) Fence(ctx context.Context, m config.Member, e protocol.Epoch) er
 	return err
 }
 
-func (a *asker) Recent(ctx context.Context, m config.Member) (membership.Recent, error) {
+func (a *asker) Recent(ctx context.Context, m config.Member, since *protocol.Version) (membership.Recent, error) {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
 	var all membership.Recent
-	err := a.clientAt(m.Address).Recent(ctx, func(m *protocol.Message) error {
+	client := a.clientAt(m.Address)
+	ask := client.Recent
+	if since != nil {
+		ask = func(ctx context.Context, visit func(*protocol.Message) error) error {
+			return client.RecentSince(ctx, *since, visit)
+		}
+	}
+	err := ask(ctx, func(m *protocol.Message) error {
 		if m.Type == protocol.WriteAck {
 			all.Sessions = append(all.Sessions, protocol.RecordOf(m))
 			return nil

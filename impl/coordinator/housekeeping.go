@@ -191,7 +191,7 @@ func (m *manager) abandoned(writes []protocol.SessionEntry, state *protocol.Coor
 func (m *manager) resend(ctx context.Context, c *config.Config, writes []protocol.SessionEntry, state *protocol.Coordinator) bool {
 	copies := map[protocol.Version]protocol.Message{}
 	for _, member := range c.Members {
-		r, err := m.asker.Recent(ctx, member)
+		r, err := m.asker.Recent(ctx, member, nil)
 		if err != nil {
 			return true // Nothing is known of it; there is another time.
 		}

@@ -85,6 +85,8 @@ type manager struct {
 	followers map[netip.AddrPort]*follower
 	joining   map[netip.AddrPort]protocol.ReplicaID
 	taking    bool
+	// oldDisk is the member whose disk was last warned of.
+	oldDisk protocol.ReplicaID
 	// wanted is why the epoch should be taken, "" if it should not.
 	wanted string
 	// hurry ends the step in hand, if it is one that can be done at any other time.
@@ -388,5 +390,22 @@ func (m *manager) do(ctx context.Context, a *membership.Action, base config.Revi
 	if canWait(a.Kind) {
 		return nil, m.follow(a.Members[0].Address).ask(ctx, do)
 	}
-	return fenced, do()
+	if err := do(); err != nil || a.Kind != membership.Fence && a.Kind != membership.OpenMembers {
+		return fenced, err
+	}
+	// Whether it has come back with its disk decides what is recovered.
+	known := make([]bool, len(a.Members))
+	var all sync.WaitGroup
+	for i, member := range a.Members {
+		if a.Kind == membership.OpenMembers || slices.Contains(fenced, member.ID) {
+			all.Go(func() { known[i] = m.follow(member.Address).ask(ctx, func() error { return nil }) == nil })
+		}
+	}
+	all.Wait()
+	for i, member := range a.Members {
+		if !known[i] {
+			fenced = slices.DeleteFunc(fenced, func(id protocol.ReplicaID) bool { return id == member.ID })
+		}
+	}
+	return fenced, nil
 }

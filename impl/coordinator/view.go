@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"dalio/impl/config"
@@ -46,7 +47,47 @@ func (m *manager) view() membership.View {
 		}
 		v.Replicas[a] = m.tell(m.follow(a).look(now, patience))
 	}
+	m.noteOld(&v)
 	return v
+}
+
+// noteOld tells the disks that are from the past. Tombstones are collected only
+// when every member has made durable that all before is settled: a disk that does
+// not know so much has been put back to what it was, and so has one that does not
+// know an epoch which it was opened in.
+func (m *manager) noteOld(v *membership.View) {
+	for _, member := range v.Config.Members {
+		r := m.follow(member.Address).look(time.Now(), joinerPatience).status.Returned
+		told := v.Replicas[member.Address]
+		if r == nil || !told.Returned || told.ID != member.ID {
+			continue
+		}
+		known := r.Floor
+		if known.Less(r.Collect) {
+			known = r.Collect
+		}
+		for _, other := range v.Config.Members {
+			s := m.follow(other.Address).look(time.Now(), joinerPatience).status
+			told.Old = told.Old || s.ID == other.ID && known.Less(s.Collect)
+		}
+		for _, o := range v.Config.History {
+			told.Old = told.Old || r.Epoch < o.Epoch && slices.Contains(o.Members, member.ID)
+		}
+		if told.Old && m.warnedOf(member.ID) {
+			m.options.Logger.Error("a replica has come back with a disk from the past; it is not recovered from, and joins as a new one",
+				"id", uint32(member.ID), "address", member.Address, "epoch", uint32(r.Epoch), "floor", r.Floor)
+		}
+		v.Replicas[member.Address] = told
+	}
+}
+
+// warnedOf says whether it is the first time that it is asked about the member.
+func (m *manager) warnedOf(id protocol.ReplicaID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := m.oldDisk != id
+	m.oldDisk = id
+	return first
 }
 
 // joinerPatience is how long somebody may be silent without whom the shard serves
@@ -69,6 +110,9 @@ func (m *manager) tell(r replicaView) membership.Replica {
 		told.CatchUp.State = membership.Complete
 	case control.Failed:
 		told.CatchUp.State = membership.Failed
+	}
+	if s.Returned != nil {
+		told.Returned, told.Floor = true, s.Returned.Floor
 	}
 	told.CatchUp.Source = m.asker.sourceOf(s.ID, s.CatchUp.Source)
 	return told

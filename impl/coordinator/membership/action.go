@@ -67,6 +67,8 @@ type Action struct {
 	// Members are those that are fenced, assigned, collected from, installed at,
 	// opened or expelled, or those that remain in the acknowledgement mask.
 	Members []config.Member
+	// Since is above which version a Collect looks, nil for above the floors.
+	Since *protocol.Version
 	// Serving is the new serving set.
 	Serving uint16
 	// Source is whom to catch up from.

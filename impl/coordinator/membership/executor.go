@@ -36,7 +36,9 @@ type Plane interface {
 type Replicas interface {
 	Assign(ctx context.Context, m config.Member, e protocol.Epoch, sessions uint32) error
 	Fence(ctx context.Context, m config.Member, e protocol.Epoch) error
-	Recent(ctx context.Context, m config.Member) (Recent, error)
+	// Recent returns what is above since, or above the floor if that is lower or
+	// since is nil.
+	Recent(ctx context.Context, m config.Member, since *protocol.Version) (Recent, error)
 	Install(ctx context.Context, m config.Member, e protocol.Epoch, r Recent) error
 	Open(ctx context.Context, m config.Member, e protocol.Epoch) error
 	CatchUp(ctx context.Context, m config.Member, e protocol.Epoch, source config.Member) error
@@ -122,7 +124,7 @@ func (x *Executor) collect(ctx context.Context, a *Action) error {
 	all := make([]Recent, len(a.Members))
 	var mu sync.Mutex
 	err := errors.Join(x.each(a.Members, func(m config.Member) error {
-		r, err := x.Replicas.Recent(ctx, m)
+		r, err := x.Replicas.Recent(ctx, m, a.Since)
 		mu.Lock()
 		defer mu.Unlock()
 		all[slices.Index(a.Members, m)] = r

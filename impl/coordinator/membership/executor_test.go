@@ -40,7 +40,7 @@ func (s *stub) ask(m config.Member) error {
 
 func (s *stub) Fence(_ context.Context, m config.Member, _ protocol.Epoch) error { return s.ask(m) }
 
-func (s *stub) Recent(_ context.Context, m config.Member) (Recent, error) {
+func (s *stub) Recent(_ context.Context, m config.Member, _ *protocol.Version) (Recent, error) {
 	return s.recent[m.ID], s.ask(m)
 }
 

@@ -202,8 +202,8 @@ func (c simControl) Fence(_ context.Context, m config.Member, e protocol.Epoch) 
 	return c.ask(m, func(r *simReplica) error { return r.fence(m, e) })
 }
 
-func (c simControl) Recent(_ context.Context, m config.Member) (all Recent, err error) {
-	err = c.ask(m, func(r *simReplica) error { all, err = r.recent(m); return err })
+func (c simControl) Recent(_ context.Context, m config.Member, since *protocol.Version) (all Recent, err error) {
+	err = c.ask(m, func(r *simReplica) error { all, err = r.recent(m, since); return err })
 	return all, err
 }
 

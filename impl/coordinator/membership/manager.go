@@ -93,6 +93,8 @@ func (m *Manager) Next(v *View) Action {
 		return Action{Kind: Wait}
 	case !m.sure:
 		return Action{Kind: Confirm, Config: v.Config}
+	case v.allReturned():
+		return m.claim(v, "the replicas have come back")
 	}
 	return m.tend(v)
 }
@@ -221,6 +223,8 @@ func (m *Manager) fence(v *View) Action {
 		case !t.fenced[member.ID]:
 			unfenced = append(unfenced, member)
 			insyncMissing = insyncMissing || member.InSync
+		case member.InSync && v.Replicas[member.Address].Old:
+			insyncMissing = true // It is fenced, and holds too little.
 		case member.InSync:
 			recovered = append(recovered, member)
 		}
@@ -234,7 +238,7 @@ func (m *Manager) fence(v *View) Action {
 	if len(recovered) == 0 || len(unfenced) > 0 && v.Now < until {
 		return Action{Kind: Fence, Epoch: t.epoch, Members: unfenced, Until: until}
 	}
-	return Action{Kind: Collect, Epoch: t.epoch, Members: recovered}
+	return Action{Kind: Collect, Epoch: t.epoch, Members: recovered, Since: v.since(recovered)}
 }
 
 // cutTo returns the configuration with the members that the epoch was recovered

@@ -25,10 +25,13 @@ type simReplica struct {
 	durable bool
 	up      bool
 
-	id       protocol.ReplicaID
-	epoch    protocol.Epoch
-	open     bool
-	floor    protocol.Version
+	id    protocol.ReplicaID
+	epoch protocol.Epoch
+	open  bool
+	floor protocol.Version
+	// returned: it has come back with its disk, which knew the epoch.
+	returned bool
+	kept     protocol.Epoch
 	store    map[string]protocol.Message
 	sessions protocol.SessionTable
 	// old has what is of an earlier membership and proves nothing: keys and slots.
@@ -54,7 +57,10 @@ func (r *simReplica) crash() {
 	r.snapshot, r.catchUp = nil, CatchUp{State: NotBegun}
 	if !r.durable {
 		r.forget()
+		return
 	}
+	// What was settled may have been forgotten again, for it is noted now and then.
+	r.returned, r.kept, r.open, r.floor = r.id != 0, r.epoch, false, protocol.Version{}
 }
 
 // write is HandleWrite.
@@ -117,9 +123,12 @@ func (r *simReplica) assign(m config.Member, e protocol.Epoch) error {
 		return errDown
 	case e < r.epoch || m.ID>>4 < r.id>>4:
 		return errors.New("a later membership was assigned")
-	case r.id == m.ID:
+	case r.id == m.ID && !r.returned:
 		return nil
+	case r.id == m.ID:
+		return errors.New("it was assigned before")
 	}
+	r.returned = false
 	if r.durable {
 		for key := range r.store {
 			r.old[key] = true
@@ -146,13 +155,17 @@ func (r *simReplica) fence(m config.Member, e protocol.Epoch) error {
 	return nil
 }
 
-func (r *simReplica) recent(m config.Member) (Recent, error) {
+func (r *simReplica) recent(m config.Member, since *protocol.Version) (Recent, error) {
 	if err := r.refuse(m, r.epoch); err != nil {
 		return Recent{}, err
 	}
 	var all Recent
+	floor := r.floor
+	if since != nil && since.Less(floor) {
+		floor = *since
+	}
 	for key, rec := range r.store {
-		if !r.old[key] && r.floor.Less(rec.Version) {
+		if !r.old[key] && floor.Less(rec.Version) {
 			all.Records = append(all.Records, rec)
 		}
 	}
@@ -168,7 +181,7 @@ func (r *simReplica) install(m config.Member, e protocol.Epoch, what Recent) err
 	if err := r.refuse(m, e); err != nil {
 		return err
 	}
-	if r.open || e != r.epoch {
+	if r.open || e != r.epoch || r.returned && e == r.kept {
 		return errors.New("not fenced for this epoch")
 	}
 	for _, rec := range what.Records {
@@ -184,10 +197,11 @@ func (r *simReplica) openIn(m config.Member, e protocol.Epoch) error {
 	if err := r.refuse(m, e); err != nil {
 		return err
 	}
-	if e != r.epoch {
+	if e != r.epoch || r.returned && e == r.kept {
 		return errors.New("not fenced for this epoch")
 	}
 	if !r.open {
+		r.returned = false
 		r.open, r.floor = true, settledAll(e)
 	}
 	return nil
@@ -256,5 +270,5 @@ func (r *simReplica) expel(m config.Member) error {
 
 // told is what the replica tells of itself.
 func (r *simReplica) told() Replica {
-	return Replica{Suspected: !r.up, Known: true, ID: r.id, Holds: len(r.store)+len(r.sessions) > 0, CatchUp: r.catchUp}
+	return Replica{Suspected: !r.up, Known: true, ID: r.id, Returned: r.returned, Floor: r.floor, Holds: len(r.store)+len(r.sessions) > 0, CatchUp: r.catchUp}
 }

@@ -65,6 +65,11 @@ type Replica struct {
 	ID protocol.ReplicaID
 	// Holds: it holds records or session records.
 	Holds bool
+	// Returned: it has come back with its disk, and is closed until an epoch is
+	// recovered from it. It holds everything up to Floor. Old: its disk is from the
+	// past, and lacks what was committed.
+	Returned, Old bool
+	Floor         protocol.Version
 	// Held: it should not be joined yet.
 	Held    bool
 	CatchUp CatchUp
@@ -93,14 +98,44 @@ const (
 // present says whether nothing speaks against the member's being there.
 func (v *View) present(m config.Member) bool {
 	r := v.Replicas[m.Address]
-	return !r.Suspected && (!r.Known || r.ID == m.ID)
+	return !r.Suspected && (!r.Known || r.ID == m.ID && !r.Returned)
 }
 
 // amnesiac says whether somebody has answered in the member's place who is
 // certainly not it: what the member held is gone.
 func (v *View) amnesiac(m config.Member) bool {
 	r := v.Replicas[m.Address]
-	return r.Known && r.ID != m.ID
+	return r.Known && (r.ID != m.ID || r.Old)
+}
+
+// allReturned says whether the epoch has lost its members in sync, and one of them
+// has come back with what it held: only another epoch opens it.
+func (v *View) allReturned() bool {
+	returned := false
+	for _, m := range v.Config.Members {
+		if !m.InSync {
+			continue
+		}
+		if v.present(m) {
+			return false
+		}
+		r := v.Replicas[m.Address]
+		returned = returned || r.Returned && !r.Suspected && !v.amnesiac(m)
+	}
+	return returned
+}
+
+// since returns above which version the members to recover from may differ, nil
+// for above their floors: one that has come back may have forgotten that what it
+// holds is settled, or the end of its log is damaged.
+func (v *View) since(members []config.Member) *protocol.Version {
+	var lowest *protocol.Version
+	for _, m := range members {
+		if r := v.Replicas[m.Address]; r.Returned && (lowest == nil || r.Floor.Less(*lowest)) {
+			lowest = &r.Floor
+		}
+	}
+	return lowest
 }
 
 // leaving says whether the member is to go, whatever its state.
