@@ -46,6 +46,12 @@ type Options struct {
 	// Coordinators is how many, of which one serves and the others stand by, with an
 	// etcd for them. 0 is one whose members never change.
 	Coordinators int
+	// Durable replicas keep their data in a folder each below Dir, and so does etcd.
+	// A shard that is started in Dir later goes on with it. Needs Coordinators.
+	Durable bool
+	// DiskBytes gives each durable replica a file system of its own, of that size and
+	// in memory, for FillDisk. It ends with the shard. 0 is for none.
+	DiskBytes int64
 	// Restart is after how long a process that has ended is started again, 0 for
 	// never.
 	Restart time.Duration
@@ -82,6 +88,9 @@ type Cluster struct {
 	StatusSocket string
 
 	dir        string
+	durable    bool
+	diskBytes  int64
+	disks      []string
 	logs       string
 	executable string
 	restart    time.Duration
@@ -105,6 +114,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Coordinators < 0 || o.Coordinators > MaxCoordinators {
 		return nil, fmt.Errorf("start shard: %d coordinators, want 0 to %d", o.Coordinators, MaxCoordinators)
 	}
+	if o.Durable && o.Coordinators == 0 {
+		return nil, errors.New("start shard: durable replicas need coordinators whose members can change")
+	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
@@ -123,7 +135,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Cluster{Rack: rack, dir: dir, logs: logs, executable: o.Executable, restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
+	c := &Cluster{Rack: rack, dir: dir, durable: o.Durable, diskBytes: o.DiskBytes, logs: logs, executable: o.Executable, restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
 	c.close = sync.OnceValue(c.shutdown)
 	c.unhook = func() bool { return false }
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
@@ -165,6 +177,12 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 		if !shared {
 			args, named = append(args, "--id", id, "--epoch", "1"), id+"="+listen
 		}
+		if c.durable {
+			if err := c.makeDisk(node.Name); err != nil {
+				return err
+			}
+			args = append(args, "--dir", c.dataDir(node.Name))
+		}
 		replica, err := c.launch(ctx, node, args...)
 		if err != nil {
 			return err
@@ -191,9 +209,11 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Nothing is kept from one shard to the next: its replicas are new ones.
-	if err := os.RemoveAll(c.etcdDir()); err != nil {
-		return err
+	// Nothing is kept from one shard to the next if its replicas are new ones.
+	if !c.durable {
+		if err := os.RemoveAll(c.etcdDir()); err != nil {
+			return err
+		}
 	}
 	c.Etcd, err = c.launch(ctx, node, "etcd", "--dir", c.etcdDir())
 	return err
@@ -338,9 +358,10 @@ func (c *Cluster) shutdown() error {
 			problems = append(problems, p.Kill())
 		}
 	}
-	if c.Etcd != nil {
+	if c.Etcd != nil && !c.durable {
 		problems = append(problems, os.RemoveAll(c.etcdDir()))
 	}
+	problems = append(problems, c.dropDisks())
 	return errors.Join(append(problems, c.Rack.Close())...)
 }
 

@@ -224,8 +224,8 @@ func (n *node) Arm(ctx context.Context, point string, a failpoint.Action) error 
 
 func (n *node) SetClock(ahead time.Duration) { n.fabric().SetClock(ahead) }
 
-// FillDisk leaves no room on the replica's disk.
-func (n *node) FillDisk(bool) error { return errors.New("this shard's replicas have no disks") }
+// FillDisk leaves no room on the replica's disk, or makes room again.
+func (n *node) FillDisk(full bool) error { return n.shard.FillDisk(n.process().Name, full) }
 
 func sleep(ctx context.Context, d time.Duration) {
 	select {

@@ -96,7 +96,14 @@ type shardUp struct {
 
 func startUp(t *testing.T, args ...string) *shardUp {
 	t.Helper()
-	s := &shardUp{T: t, dir: t.TempDir(), done: make(chan struct{})}
+	return startUpIn(t, t.TempDir(), args...)
+}
+
+// startUpIn is startUp in a folder in which there may have been a shard.
+func startUpIn(t *testing.T, dir string, args ...string) *shardUp {
+	t.Helper()
+	_ = os.Remove(filepath.Join(dir, "state.json")) // That of a shard that was killed.
+	s := &shardUp{T: t, dir: dir, done: make(chan struct{})}
 	s.cmd = command(append([]string{"up", "--dir", s.dir}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalio/impl/replica"
+	"dalio/impl/replica/durable"
 )
 
 // newLogger returns the logger of a long-running command: text for people, on
@@ -44,14 +45,17 @@ type replicaReady struct {
 
 func newReplica() *cobra.Command {
 	var o replica.Options
-	var listen string
+	var listen, dir string
 	var debug bool
 	cmd := &cobra.Command{
-		Use:   "replica --listen IP:PORT [--id ID [--epoch N]]",
-		Short: "Run one replica of a shard, in memory",
-		Long: "Serve as a replica until a signal ends it. Prints one line of JSON once it listens. What it holds is\n" +
-			"lost when it ends, so it must not come back under the same id. Without an id it waits on the same port\n" +
-			"number of TCP for a control plane that assigns one.",
+		Use:   "replica --listen IP:PORT [--dir D | --id ID [--epoch N]]",
+		Short: "Run one replica of a shard, in memory or on disk",
+		Long: "Serve as a replica until a signal ends it. Prints one line of JSON once it listens. Without an id it\n" +
+			"waits on the same port number of TCP for a control plane that assigns one.\n\n" +
+			"Without --dir, what it holds is lost when it ends, so it must not come back under the same id. With\n" +
+			"--dir, every write is in that folder before it is acknowledged, and a replica that is started with the\n" +
+			"folder again goes on with what is there. If that is damaged it is moved aside within the folder, and the\n" +
+			"replica joins as a new one. If the disk is full or fails, the replica ends with an error.",
 		Example: "  dalio replica --id 16 --listen 10.0.0.2:7411",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,12 +66,13 @@ func newReplica() *cobra.Command {
 				}
 				o.Epoch = 0
 			}
-			return runReplica(cmd, listen, o)
+			return runReplica(cmd, listen, dir, o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Uint32Var((*uint32)(&o.ID), "id", 0, "replica id, as the coordinator knows it (16, 17, 18 ... for the first ones)")
 	flags.StringVar(&listen, "listen", "", "IPv4 address and port to listen on")
+	flags.StringVar(&dir, "dir", "", "folder to keep the data in, made if it is missing (default: in memory)")
 	flags.Uint32Var((*uint32)(&o.Epoch), "epoch", 1, "epoch to serve in")
 	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages")
 	flags.IntVar(&o.ReceiveBuffer, "receive-buffer", replica.DefaultReceiveBuffer, "size of the receive buffer in bytes")
@@ -76,7 +81,23 @@ func newReplica() *cobra.Command {
 	return cmd
 }
 
-func runReplica(cmd *cobra.Command, listen string, o replica.Options) error {
+func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options) (err error) {
+	if dir != "" {
+		if o.ID != 0 {
+			return withStatus(exitUsage, errors.New("--dir with --id: a replica on disk needs a control plane that assigns its id"))
+		}
+		store, err := durable.Open(dir, durable.Options{Logger: o.Logger})
+		if err != nil {
+			return withStatus(exitDidNotHappen, err)
+		}
+		o.Store = store
+		defer func() {
+			// What the disk failed at, Serve has told.
+			if closeErr := store.Close(); err == nil {
+				err = withStatus(exitDidNotHappen, closeErr)
+			}
+		}()
+	}
 	server, err := replica.Listen(listen, o)
 	if err != nil {
 		return withStatus(exitUsage, err)

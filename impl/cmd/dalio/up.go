@@ -40,6 +40,7 @@ func newUp() *cobra.Command {
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder for the shard's state, made if it is missing")
 	cmd.Flags().IntVar(&o.Replicas, "replicas", 3, "how many replicas, 1 to 16")
 	cmd.Flags().IntVar(&o.Coordinators, "coordinators", upCoordinators, "how many coordinators, 1 to 4, of which one serves; 0 for one whose members never change")
+	cmd.Flags().BoolVar(&o.Durable, "durable", false, "keep the data on disk, in D/data and D/etcd; dalio up --durable with the same D goes on with it")
 	cmd.Flags().DurationVar(&o.Restart, "restart", upRestart, "after how long to start a process again that has ended; 0 for never")
 	cmd.Flags().StringArrayVar(&o.CoordinatorFlags, "coordinator-flag", nil, "a flag for every coordinator, such as --suspect-after=1s or --min-members=1; repeat for each")
 	cmd.Flags().StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
@@ -55,6 +56,12 @@ func up(cmd *cobra.Command, o cluster.Options) (err error) {
 	}
 	if o.Coordinators < 0 || o.Coordinators > cluster.MaxCoordinators || o.Restart < 0 {
 		return withStatus(exitUsage, fmt.Errorf("--coordinators %d, --restart %v: want 0 to %d, and no time below 0", o.Coordinators, o.Restart, cluster.MaxCoordinators))
+	}
+	if o.Durable && o.Coordinators == 0 {
+		return withStatus(exitUsage, errors.New("--durable needs coordinators whose members can change: give --coordinators 1 or more"))
+	}
+	if err := checkKept(o.Dir, o.Durable); err != nil {
+		return withStatus(exitUsage, err)
 	}
 	release, err := claim(o.Dir)
 	if err != nil {
@@ -78,7 +85,20 @@ func up(cmd *cobra.Command, o cluster.Options) (err error) {
 	if err := shard.Close(); err != nil {
 		return withStatus(exitDidNotHappen, fmt.Errorf("end the shard: %w", err))
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), "shard ended; nothing is left of it but its logs")
+	left := "its logs"
+	if o.Durable {
+		left = "its logs and its data"
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "shard ended; nothing is left of it but %s\n", left)
+	return nil
+}
+
+// checkKept refuses to start a shard in memory where one has its data: it would
+// delete that.
+func checkKept(dir string, durable bool) error {
+	if _, err := os.Stat(filepath.Join(dir, "data")); err == nil && !durable {
+		return fmt.Errorf("%s has the data of a durable shard: start it with --durable, or remove %s and %s", dir, filepath.Join(dir, "data"), filepath.Join(dir, "etcd"))
+	}
 	return nil
 }
 
