@@ -240,7 +240,11 @@ func TestUnreadyChild(t *testing.T) {
 		"deadline":       "exec sleep 1000",
 	} {
 		t.Run(what, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			limit := readyTimeout
+			if what == "deadline" {
+				limit = 500 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			dir := t.TempDir()
 			stale := filepath.Join(dir, StateFile)

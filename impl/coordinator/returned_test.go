@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+
+	"dalio/impl/config"
+	"dalio/impl/coordinator/membership"
+	"dalio/impl/replica/control"
+	"dalio/protocol"
+)
+
+// TestDiskFromThePast looks at what a replica remembered when it came back.
+func TestDiskFromThePast(t *testing.T) {
+	at := func(e protocol.Epoch, seq uint64) protocol.Version { return protocol.Version{Epoch: e, Seq: seq} }
+	for name, c := range map[string]struct {
+		returned control.Returned
+		collect  protocol.Version
+		old      bool
+	}{
+		"knows all":                             {control.Returned{Epoch: 3, Floor: at(3, 9)}, at(3, 9), false},
+		"joined when that was collected":        {control.Returned{Epoch: 3, Floor: at(3, 0), Collect: at(3, 9)}, at(3, 9), false},
+		"does not know what was settled":        {control.Returned{Epoch: 3, Floor: at(3, 8), Collect: at(3, 2)}, at(3, 9), true},
+		"does not know an epoch it was in":      {control.Returned{Epoch: 2, Floor: at(3, 9)}, at(3, 0), true},
+		"missed an epoch that others opened in": {control.Returned{Epoch: 3, Floor: at(3, 9)}, at(3, 0), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addresses := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:7411"), netip.MustParseAddrPort("10.0.0.3:7411")}
+			nowhere := func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }
+			m := &manager{Coordinator: &Coordinator{options: Options{Logger: slog.New(slog.DiscardHandler)}}, followers: map[netip.AddrPort]*follower{}}
+			v := membership.View{Replicas: map[netip.AddrPort]membership.Replica{}}
+			v.Config.History = []config.Opening{{Epoch: 3, Members: []protocol.ReplicaID{16, 17}}, {Epoch: 4, Members: []protocol.ReplicaID{17}}}
+			for i, a := range addresses {
+				f := newFollower(t.Context(), a, nowhere, func(bool) {})
+				t.Cleanup(f.close)
+				m.followers[a] = f
+				id := protocol.ReplicaID(16 + i)
+				f.status = control.Status{ID: id, Collect: c.collect}
+				v.Config.Members = append(v.Config.Members, config.Member{ID: id, Address: a, InSync: true})
+				v.Replicas[a] = membership.Replica{Known: true, ID: id}
+			}
+			m.followers[addresses[0]].status = control.Status{ID: 16, Returned: &c.returned}
+			v.Replicas[addresses[0]] = membership.Replica{Known: true, ID: 16, Returned: true}
+			m.noteOld(&v)
+			if got := v.Replicas[addresses[0]].Old; got != c.old {
+				t.Errorf("from the past: %v, want %v", got, c.old)
+			}
+			if v.Replicas[addresses[1]].Old {
+				t.Error("the one that has not gone away has a disk from the past")
+			}
+		})
+	}
+}
