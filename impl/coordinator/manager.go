@@ -379,33 +379,3 @@ func (m *manager) take(ctx context.Context, a *membership.Action, v *membership.
 func canWait(k membership.Kind) bool {
 	return slices.Contains([]membership.Kind{membership.Assign, membership.CatchUpOn, membership.Expel}, k)
 }
-
-// do takes the step. What changes a replica's state is complete only when the
-// state is known again: nothing may be named by what it was.
-func (m *manager) do(ctx context.Context, a *membership.Action, base config.Revision, sessions uint32) (fenced []protocol.ReplicaID, err error) {
-	do := func() error {
-		fenced, err = m.executor.Do(ctx, a, base, sessions)
-		return err
-	}
-	if canWait(a.Kind) {
-		return nil, m.follow(a.Members[0].Address).ask(ctx, do)
-	}
-	if err := do(); err != nil || a.Kind != membership.Fence && a.Kind != membership.OpenMembers {
-		return fenced, err
-	}
-	// Whether it has come back with its disk decides what is recovered.
-	known := make([]bool, len(a.Members))
-	var all sync.WaitGroup
-	for i, member := range a.Members {
-		if a.Kind == membership.OpenMembers || slices.Contains(fenced, member.ID) {
-			all.Go(func() { known[i] = m.follow(member.Address).ask(ctx, func() error { return nil }) == nil })
-		}
-	}
-	all.Wait()
-	for i, member := range a.Members {
-		if !known[i] {
-			fenced = slices.DeleteFunc(fenced, func(id protocol.ReplicaID) bool { return id == member.ID })
-		}
-	}
-	return fenced, nil
-}

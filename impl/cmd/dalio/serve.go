@@ -66,6 +66,9 @@ func newReplica() *cobra.Command {
 				}
 				o.Epoch = 0
 			}
+			if dir != "" && !cmd.Flags().Changed("workers") {
+				o.Workers = durable.Workers
+			}
 			return runReplica(cmd, listen, dir, o)
 		},
 	}
@@ -74,7 +77,7 @@ func newReplica() *cobra.Command {
 	flags.StringVar(&listen, "listen", "", "IPv4 address and port to listen on")
 	flags.StringVar(&dir, "dir", "", "folder to keep the data in, made if it is missing (default: in memory)")
 	flags.Uint32Var((*uint32)(&o.Epoch), "epoch", 1, "epoch to serve in")
-	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages")
+	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages; with --dir "+fmt.Sprint(durable.Workers)+" unless set")
 	flags.IntVar(&o.ReceiveBuffer, "receive-buffer", replica.DefaultReceiveBuffer, "size of the receive buffer in bytes")
 	flags.BoolVar(&debug, "debug", false, "log more")
 	require(cmd, "listen")

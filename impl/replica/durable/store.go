@@ -16,6 +16,10 @@ import (
 	"dalio/protocol"
 )
 
+// Workers is how many workers a replica with a disk should have: while some wait for
+// it, others take the writes that the next sync makes durable.
+const Workers = 4
+
 // Options of a store.
 type Options struct {
 	// FS is where the folder is, the machine's file system if nil.

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"dalio/impl/config"
+	"dalio/impl/coordinator/membership"
+	"dalio/protocol"
+)
+
+// do takes the step. What changes a replica's state is complete only when the
+// state is known again: nothing may be named by what it was.
+func (m *manager) do(ctx context.Context, a *membership.Action, base config.Revision, sessions uint32) (fenced []protocol.ReplicaID, err error) {
+	do := func() error {
+		fenced, err = m.executor.Do(ctx, a, base, sessions)
+		return err
+	}
+	if canWait(a.Kind) {
+		return nil, m.follow(a.Members[0].Address).ask(ctx, do)
+	}
+	if err := do(); err != nil || a.Kind != membership.Fence && a.Kind != membership.OpenMembers {
+		return fenced, err
+	}
+	return m.refresh(ctx, a, fenced), nil
+}
+
+// refresh has the states of the members known that were fenced or opened: whether
+// one has come back with its disk decides what is recovered. One of which it can't
+// be known counts as not fenced.
+func (m *manager) refresh(ctx context.Context, a *membership.Action, fenced []protocol.ReplicaID) []protocol.ReplicaID {
+	known := make([]bool, len(a.Members))
+	var all sync.WaitGroup
+	for i, member := range a.Members {
+		if a.Kind == membership.OpenMembers || slices.Contains(fenced, member.ID) {
+			all.Go(func() { known[i] = m.follow(member.Address).ask(ctx, func() error { return nil }) == nil })
+		}
+	}
+	all.Wait()
+	for i, member := range a.Members {
+		if !known[i] {
+			fenced = slices.DeleteFunc(fenced, func(id protocol.ReplicaID) bool { return id == member.ID })
+		}
+	}
+	return fenced
+}
