@@ -39,12 +39,20 @@ type shard struct {
 	replicas int
 }
 
+// diskBytes is the size of a replica's disk. Pebble keeps several logs and memtables
+// of 16 MiB.
+const diskBytes = 256 << 20
+
 func startShard(ctx context.Context, c config) (*shard, error) {
 	// The processes of the shard inherit it.
 	if err := os.Setenv(failpoint.Environment, "1"); err != nil {
 		return nil, err
 	}
-	running, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Replicas: c.replicas, Coordinators: coordinators,
+	var disk int64
+	if c.durable {
+		disk = diskBytes
+	}
+	running, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Durable: c.durable, DiskBytes: disk, Replicas: c.replicas, Coordinators: coordinators,
 		Restart: restartAfter, Executable: c.executable, Seed: c.seed})
 	if err != nil {
 		return nil, err
