@@ -27,6 +27,8 @@ func TestDiskFromThePast(t *testing.T) {
 		"knows all":                             {control.Returned{Epoch: 3, Floor: at(3, 9)}, at(3, 9), false},
 		"joined when that was collected":        {control.Returned{Epoch: 3, Floor: at(3, 0), Collect: at(3, 9)}, at(3, 9), false},
 		"does not know what was settled":        {control.Returned{Epoch: 3, Floor: at(3, 8), Collect: at(3, 2)}, at(3, 9), true},
+		"is being recovered from":               {control.Returned{Epoch: 2, Fenced: 3, Floor: at(3, 9)}, at(3, 0), false},
+		"was fenced too late":                   {control.Returned{Epoch: 2, Fenced: 4, Floor: at(3, 9)}, at(3, 0), true},
 		"does not know an epoch it was in":      {control.Returned{Epoch: 2, Floor: at(3, 9)}, at(3, 0), true},
 		"missed an epoch that others opened in": {control.Returned{Epoch: 3, Floor: at(3, 9)}, at(3, 0), false},
 	} {

@@ -71,7 +71,9 @@ func (m *manager) noteOld(v *membership.View) {
 			told.Old = told.Old || s.ID == other.ID && known.Less(s.Collect)
 		}
 		for _, o := range v.Config.History {
-			told.Old = told.Old || r.Epoch < o.Epoch && slices.Contains(o.Members, member.ID)
+			// Those that it is in since it came back say nothing of before.
+			before := r.Fenced == 0 || o.Epoch < r.Fenced
+			told.Old = told.Old || r.Epoch < o.Epoch && before && slices.Contains(o.Members, member.ID)
 		}
 		if told.Old && m.warnedOf(member.ID) {
 			m.options.Logger.Error("a replica has come back with a disk from the past; it is not recovered from, and joins as a new one",

@@ -74,6 +74,9 @@ func TestDiskReturnsClosed(t *testing.T) {
 	n.silent(ask)
 
 	n.must(n.fence(2))
+	if r := n.status().Returned; r == nil || r.Epoch != 1 || r.Fenced != 2 {
+		t.Errorf("when fenced it says that it returned with %+v", r)
+	}
 	if got := n.since(protocol.Version{Epoch: 1, Seq: 1}); len(got) != 1 {
 		t.Errorf("above its floor it has %q", got)
 	}

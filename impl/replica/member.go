@@ -79,6 +79,9 @@ func (s *Server) fence(f control.Fence) (control.Fenced, error) {
 		if !s.replica.Fence(f.Epoch) {
 			return s.refuse("epoch %d has been replaced", f.Epoch)
 		}
+		if s.returned != nil && s.returned.Fenced == 0 && f.Epoch > s.returned.Epoch {
+			s.returned.Fenced = f.Epoch
+		}
 		s.forgetCatchUp()
 		out = control.Fenced{ID: s.replica.ID, Floor: s.replica.Floor, Newest: s.newest()}
 		return afterFence.Hit()

@@ -77,7 +77,9 @@ type Disk struct {
 
 // Returned is what a replica remembered when its process began.
 type Returned struct {
-	Epoch   protocol.Epoch   `json:"epoch"`
+	Epoch protocol.Epoch `json:"epoch"`
+	// Fenced is the first epoch that it was fenced for since, 0 for none.
+	Fenced  protocol.Epoch   `json:"fenced,omitempty"`
 	Floor   protocol.Version `json:"floor"`
 	Collect protocol.Version `json:"collect"`
 }
