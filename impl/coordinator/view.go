@@ -47,7 +47,9 @@ func (m *manager) view() membership.View {
 		}
 		v.Replicas[a] = m.tell(m.follow(a).look(now, patience))
 	}
-	m.noteOld(&v)
+	if known.Coordinator == m.options.Name { // Who stands by hears of things late.
+		m.noteOld(&v)
+	}
 	return v
 }
 
