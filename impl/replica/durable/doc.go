@@ -15,7 +15,9 @@
 // What changes is added to one batch, in the order in which it changes, and Sync
 // commits the batch. Whoever calls Sync meanwhile waits and finds its changes
 // committed by another: many workers share one fsync. So the disk holds what the
-// memory held at some moment, and all that was acknowledged is from before it.
+// memory held at some moment, and all that was acknowledged is from before it. That
+// moment may be between a record and the session record of its write, which is then
+// made up when the disk is opened.
 //
 // The folder has the database in db and the disk's name in NAME. A folder with a
 // name and without a whole database has lost something: what is left is moved

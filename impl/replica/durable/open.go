@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"dalio/impl/replica"
+	"dalio/protocol"
 )
 
 // Pebble's memory. The cache is small because nothing is read but at the start.
@@ -107,7 +108,7 @@ func open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{journal: newJournal(dir, o.Logger)}
+	s := &Store{journal: newJournal(dir, o.Logger), sessions: protocol.SessionTable{}, written: protocol.SessionTable{}}
 	s.MemoryStore = replica.NewMirror(s.removed)
 	cache := pebble.NewCache(cacheSize)
 	defer cache.Unref() // The database has it.
@@ -216,7 +217,7 @@ func (s *Store) load(name string) error {
 	return nil
 }
 
-// take takes one entry of the database.
+// take takes one entry of the database. The membership comes first, by its key.
 func (s *Store) take(key, value []byte) error {
 	damaged := func(err error) error {
 		if err != nil {
@@ -230,15 +231,34 @@ func (s *Store) take(key, value []byte) error {
 		if err == nil {
 			s.Restore(key[1:], r, member)
 		}
+		if err == nil && member == s.kept.Membership.ID {
+			s.written.Record(protocol.SessionRecord{Session: r.Writer, Request: r.Request, Version: r.Version, Op: r.Op,
+				KeyHash: protocol.KeyHash(key[1:]), Digest: r.Digest})
+		}
 		return damaged(err)
 	case len(key) == 5 && key[0] == sessionPrefix:
 		r, err := decodeSession(value)
-		s.sessions = append(s.sessions, r)
+		if err == nil {
+			s.sessions.Record(r)
+		}
 		return damaged(err)
 	case bytes.Equal(key, []byte{membershipPrefix}):
 		return damaged(json.Unmarshal(value, &s.kept))
 	}
 	return damaged(errors.New("it is of no kind that is known"))
+}
+
+// completeSessions adds the session records that a crash came before: a record is
+// written first. An epoch that is recovered from this disk commits such a write, so
+// a retry must find it.
+func (s *Store) completeSessions() {
+	for slot, r := range s.written {
+		if r.Newer(s.sessions[slot]) {
+			s.sessions.Record(r)
+			s.KeepSession(r)
+		}
+	}
+	s.written = nil
 }
 
 // start counts the start, and names the disk when that is durable.
@@ -250,6 +270,7 @@ func (s *Store) start(name string, files vfs.FS) error {
 	s.kept.Starts++
 	s.journal.batch = s.journal.db.NewBatch()
 	s.journal.change(func(b *pebble.Batch) error { return b.Set([]byte{membershipPrefix}, s.kept.encode(), nil) })
+	s.completeSessions()
 	if err := s.Sync(); err != nil || name != "" {
 		return err
 	}

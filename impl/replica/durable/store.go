@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -33,8 +35,10 @@ type Options struct {
 type Store struct {
 	*replica.MemoryStore
 	journal  *journal
-	sessions []protocol.SessionRecord
 	setAside string
+	// sessions are those that were on the disk, and written those of the writers of
+	// the records there.
+	sessions, written protocol.SessionTable
 
 	// kept is guarded by the caller of Keep, and member by that of Begin.
 	keptMu sync.Mutex
@@ -83,7 +87,7 @@ func (s *Store) Sync() error { return s.journal.sync() }
 func (s *Store) Kept() (replica.Membership, []protocol.SessionRecord) {
 	s.keptMu.Lock()
 	defer s.keptMu.Unlock()
-	sessions := s.sessions
+	sessions := slices.Collect(maps.Values(s.sessions))
 	s.sessions = nil
 	return s.kept.Membership, sessions
 }

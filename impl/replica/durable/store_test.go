@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,11 +37,16 @@ func open(t fatal, fs vfs.FS) *durable.Store {
 func at(seq uint64) protocol.Version { return protocol.Version{Epoch: 1, Seq: seq} }
 
 func record(seq uint64, value string) protocol.Record {
-	r := protocol.Record{Version: at(seq), Writer: protocol.SessionID(seq)<<16 | 7, Request: seq, Op: protocol.OpPut, Digest: uint32(seq), Value: []byte(value)}
+	r := protocol.Record{Version: at(seq), Writer: protocol.MintSessionID(1, 1, 7), Request: seq, Op: protocol.OpPut, Digest: uint32(seq), Value: []byte(value)}
 	if value == "" {
 		r.Op, r.Value = protocol.OpDelete, nil
 	}
 	return r
+}
+
+// session is the session record of a record's writer.
+func session(key []byte, r protocol.Record) protocol.SessionRecord {
+	return protocol.SessionRecord{Session: r.Writer, Request: r.Request, Version: r.Version, Op: r.Op, KeyHash: protocol.KeyHash(key), Digest: r.Digest}
 }
 
 // contents is all that a store holds, in text.
@@ -151,7 +157,7 @@ func crashes(t *testing.T, early bool) (lost int) {
 		for seq := uint64(1); seq <= uint64(5+random.IntN(40)); seq++ {
 			key := []byte(fmt.Sprint("k", random.IntN(6)))
 			s.Put(key, record(seq, fmt.Sprint("v", seq)))
-			s.KeepSession(protocol.SessionRecord{Session: 1 << 16, Request: seq, Version: at(seq), Op: protocol.OpPut})
+			s.KeepSession(session(key, record(seq, "v")))
 			note()
 			if random.IntN(4) == 0 {
 				if !early {
@@ -200,5 +206,55 @@ func TestPowerLossLosesNothingAcknowledged(t *testing.T) {
 func TestEarlyAcknowledgementsAreLost(t *testing.T) {
 	if lost := crashes(t, true); lost == 0 {
 		t.Error("no crash lost a write that was acknowledged before it was durable")
+	}
+}
+
+// TestWriterOfARecordIsKnown cuts the log between a record and the session record
+// of its write, which a recovery from this disk commits: a retry must find it, also
+// when the record has been replaced.
+func TestWriterOfARecordIsKnown(t *testing.T) {
+	files := vfs.NewCrashableMem()
+	s := open(t, files)
+	crash := func() {
+		t.Helper()
+		if err := s.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		after := files.CrashClone(vfs.CrashCloneCfg{})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files = after
+		s = open(t, files)
+	}
+	knows := func(what string, want ...protocol.SessionRecord) {
+		t.Helper()
+		if _, found := s.Kept(); !slices.Equal(found, want) {
+			t.Errorf("%s: it knows %+v, want %+v", what, found, want)
+		}
+	}
+	begin := func(id protocol.ReplicaID) {
+		_ = s.Begin(id)
+		s.ForgetSessions()
+		s.Keep(replica.Membership{ID: id, LastID: id, Epoch: 1})
+	}
+	key, first, other := []byte("k"), record(1, "v"), record(2, "w")
+	other.Writer = protocol.MintSessionID(1, 1, 8)
+	begin(16)
+	s.Put(key, first)
+	crash()
+	knows("after a record without its session record", session(key, first))
+	s.Put(key, other)
+	s.KeepSession(session(key, other))
+	crash()
+	_, found := s.Kept()
+	if len(found) != 2 {
+		t.Errorf("when the record has been replaced it knows %+v", found)
+	}
+	begin(32)
+	crash()
+	knows("under another membership")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
