@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -68,7 +69,7 @@ func parse(args []string) (*config, error) {
 	only := ""
 	f.StringVar(&c.Dir, "dir", "build/recovery", "where the results go")
 	f.StringVar(&c.Executable, "dalio", "", "the dalio command (default: beside this one)")
-	f.StringVar(&only, "parts", "", "what to measure, with commas between (default: all of "+partNames()+")")
+	f.StringVar(&only, "parts", "", "what to measure, with commas between (default: all of "+strings.Join(partNames(), ",")+")")
 	f.IntVar(&c.kills, "kills", 100, "how often a replica is killed")
 	f.IntVar(&c.hosts, "hosts", 50, "how often the coordinator's host is lost")
 	f.IntVar(&c.controls, "controls", 50, "how often the control plane alone is killed")
@@ -94,8 +95,8 @@ func parse(args []string) (*config, error) {
 		return nil, errors.New("all numbers must be at least 1; -parts leaves parts out")
 	}
 	for _, name := range strings.FieldsFunc(only, func(r rune) bool { return r == ',' }) {
-		if !strings.Contains(partNames()+",", name+",") {
-			return nil, fmt.Errorf("-parts %q: there is no %q; want some of %s", only, name, partNames())
+		if !slices.Contains(partNames(), name) {
+			return nil, fmt.Errorf("-parts %q: there is no %q; want some of %s", only, name, strings.Join(partNames(), ","))
 		}
 		c.parts = append(c.parts, name)
 	}
@@ -110,12 +111,11 @@ func parse(args []string) (*config, error) {
 	return c, nil
 }
 
-func partNames() string {
-	var names []string
+func partNames() (names []string) {
 	for _, p := range parts {
 		names = append(names, p.name)
 	}
-	return strings.Join(names, ",")
+	return names
 }
 
 func main() {
@@ -138,25 +138,31 @@ func main() {
 		fmt.Fprintf(os.Stderr, "recovery: %v\n", err)
 		os.Exit(exitFailed)
 	}
-	os.Exit(status(report, c.Dir))
+	os.Exit(status(os.Stderr, report, c.Dir))
 }
 
-// status returns the exit status, and says why it is not 0.
-func status(report *recovery.Report, dir string) int {
-	code := exitMet
+// status returns the exit status, that of the worst part, and says why it is not 0.
+func status(w io.Writer, report *recovery.Report, dir string) int {
+	found := map[int]bool{}
 	for _, p := range report.Parts {
 		switch {
 		case p.Verdict == linear.NotLinearizable:
-			fmt.Fprintf(os.Stderr, "recovery: %s: not linearizable; %s has the history and the logs\n", p.Name, dir)
-			return exitNotLinearizable
+			fmt.Fprintf(w, "recovery: %s: not linearizable; %s has the history and the logs\n", p.Name, dir)
+			found[exitNotLinearizable] = true
 		case p.Verdict != linear.Linearizable:
-			code = exitUndecided
+			fmt.Fprintf(w, "recovery: %s: undecided after %v; audit %s again with more time\n", p.Name, auditTimeout, filepath.Join(dir, p.History))
+			found[exitUndecided] = true
 		case !p.Met():
-			fmt.Fprintf(os.Stderr, "recovery: %s: a target is not met\n", p.Name)
-			code = max(code, exitNotMet)
+			fmt.Fprintf(w, "recovery: %s: a target is not met\n", p.Name)
+			found[exitNotMet] = true
 		}
 	}
-	return code
+	for _, code := range []int{exitNotLinearizable, exitUndecided, exitNotMet} {
+		if found[code] {
+			return code
+		}
+	}
+	return exitMet
 }
 
 // run measures all parts, and writes what it found out.
