@@ -89,9 +89,9 @@ func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options) (err 
 		if o.ID != 0 {
 			return withStatus(exitUsage, errors.New("--dir with --id: a replica on disk needs a control plane that assigns its id"))
 		}
-		store, err := durable.Open(dir, durable.Options{Logger: o.Logger})
-		if err != nil {
-			return withStatus(exitDidNotHappen, err)
+		store, openErr := durable.Open(dir, durable.Options{Logger: o.Logger})
+		if openErr != nil {
+			return withStatus(exitDidNotHappen, openErr)
 		}
 		o.Store = store
 		defer func() {
