@@ -17,6 +17,8 @@ var (
 	oneToSpare = Needs{InSync: 2}
 	takeover   = Needs{InSync: 2, Standby: true}
 	twoToSpare = Needs{InSync: 3, Standby: true}
+	// toLetGo: an operator may not take out one of the last two.
+	toLetGo = Needs{InSync: 3}
 )
 
 // Faults returns all faults, those for durable shards only if the shard is.
@@ -39,9 +41,9 @@ func Faults(durable bool) []Fault {
 		}, 0},
 		{"etcd-stopped", Needs{InSync: 1}, etcdStopped, 500 * time.Millisecond},
 		{"etcd-stopped-replica-killed", takeover, etcdStoppedReplicaKilled, 400 * time.Millisecond},
-		{"replica-removed", oneToSpare, admin("remove"), 0},
-		{"replica-drained", oneToSpare, admin("drain"), 0},
-		{"replica-replaced", oneToSpare, admin("replace"), 0},
+		{"replica-removed", toLetGo, admin("remove"), 0},
+		{"replica-drained", toLetGo, admin("drain"), 0},
+		{"replica-replaced", toLetGo, admin("replace"), 0},
 		{"planned-failover", takeover, admin("failover"), 0},
 		{"replica-clock-jumped", oneToSpare, func(_ context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
 			return nil, jump(pick(s.Replicas(), random), random)

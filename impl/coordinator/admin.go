@@ -71,19 +71,23 @@ func (ch MemberChange) apply(c config.Config) (config.Config, error) {
 	if ch.Do == "replace" {
 		return ch.replace(c, address)
 	}
-	left := 0
+	left, counts := 0, false
 	for _, m := range c.Members {
 		r, _ := c.ReplicaAt(m.Address)
-		if m.InSync && m.Address != address && r.Address.IsValid() && !r.Drained {
+		switch {
+		case !m.InSync || !r.Address.IsValid() || r.Drained:
+		case m.Address == address:
+			counts = true
+		default:
 			left++
 		}
 	}
 	switch {
 	case left == 0:
 		return c, fmt.Errorf("%w: without %v no replica would be in sync; add another one and wait until it is", ErrRefused, address)
-	case ch.Do == "drain" && left < c.MinMembers:
-		return c, fmt.Errorf("%w: without %v the shard would have %d members in sync, and takes no writes with fewer than %d",
-			ErrRefused, address, left, c.MinMembers)
+	case counts && left < c.MinMembers:
+		return c, fmt.Errorf("%w: without %v the shard would have %d members in sync, and takes no writes with fewer than %d; add another one first, or have it need fewer (dalio member least %d)",
+			ErrRefused, address, left, c.MinMembers, left)
 	case ch.Do == "drain":
 		return c.WithReplica(config.Replica{Address: address, Drained: true}), nil
 	}

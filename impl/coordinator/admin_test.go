@@ -34,8 +34,9 @@ func TestWhatAnOperatorMayAskFor(t *testing.T) {
 		{"add", "10.0.0.9:7411", "", nil, ""},
 		{"add", "10.0.0.2:7411", "", ErrRefused, "belongs to the shard already"},
 		{"add", "nowhere", "", ErrConfiguration, "want IP:PORT"},
-		{"remove", "16", "", nil, ""},
-		{"remove", "10.0.0.3:7411", "", nil, ""},
+		{"remove", "18", "", nil, ""},
+		{"remove", "16", "", ErrRefused, "dalio member least 1"},
+		{"remove", "10.0.0.3:7411", "", ErrRefused, "fewer than 2"},
 		{"remove", "99", "", ErrRefused, "no member 99"},
 		{"remove", "10.0.0.9:7411", "", ErrRefused, "does not belong"},
 		{"drain", "18", "", nil, ""},
@@ -63,9 +64,16 @@ func TestWhatAnOperatorMayAskFor(t *testing.T) {
 			t.Errorf("at least %d members with two in sync: %v; want %v", least, err, want)
 		}
 	}
-	// The last one in sync can't go in any way.
 	c := threeMembers()
-	c.MinMembers, c.Members[1].InSync = 1, false
+	c.Members[1].InSync = false
+	for _, do := range []string{"remove", "drain"} {
+		// That there are too few already keeps nobody who does not count.
+		if _, err := (MemberChange{Do: do, Replica: "17"}).apply(c); err != nil {
+			t.Errorf("%s of one that is not in sync: %v", do, err)
+		}
+	}
+	// The last one in sync can't go in any way.
+	c.MinMembers = 1
 	for _, do := range []string{"remove", "drain"} {
 		if _, err := (MemberChange{Do: do, Replica: "16"}).apply(c); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no replica would be in sync") {
 			t.Errorf("%s of the last one in sync: %v", do, err)

@@ -148,6 +148,8 @@ func TestOperator(t *testing.T) {
 	expect(t, 0, "v", "", "get", "--dir", s.dir, "k")
 	s.await("the other one in the state file", func() bool { return s.state().Coordinator.Address == "10.77.0.2:7411" })
 	run("member", "remove", "10.77.0.12:7411")
+	expect(t, 4, "", "dalio member least 1", "member", "remove", "--dir", s.dir, "10.77.0.13:7411")
+	run("member", "least", "1")
 	run("member", "remove", "10.77.0.13:7411")
 	expect(t, 4, "", "no replica would be in sync", "member", "remove", "--dir", s.dir, "10.77.0.11:7411")
 	expect(t, 4, "", "does not belong to the shard", "member", "drain", "--dir", s.dir, "10.77.0.99:7411")
