@@ -47,6 +47,9 @@ PutThenDelete(c, n) ==
 \* Each writer has a slot of its own.
 OwnSlots(c) == CASE c = a -> s1 [] c = b -> s2 [] OTHER -> None
 
+\* a has a slot, and b must ask for it.
+SharedSlot(c) == IF c = a THEN s1 ELSE None
+
 Symmetry == Permutations(Nodes) \cup Permutations(Clients \ {a, b})
 =============================================================================
 

@@ -105,6 +105,9 @@ Say(m, status) ==
                               ELSE DidNotHappen(m.client)
   /\ UNCHANGED <<kernel, messages>>
 
+\* Whom the program multicasts to, and whose acknowledgements it needs.
+Needed(x) == kernel[x].mask \ kernel[x].lagging
+
 Sequence(x, m, e) ==
   LET k == kernel[x]
       version == <<k.epoch, k.seq + 1>>
@@ -114,11 +117,11 @@ Sequence(x, m, e) ==
   IN  /\ k.seq < LastSeq
       /\ kernel' = [kernel EXCEPT ![x].seq = @ + 1,
                                   ![x].entries[Slot(m.session)] = entry]
-      /\ Send(Writes(k.mask, version, m))
+      /\ Send(Writes(Needed(x), version, m))
       /\ UNCHANGED <<calls, possible>>
 
 Repeat(x, m, e) ==
-  LET again == Writes(kernel[x].mask, <<kernel[x].epoch, e.seq>>, m)
+  LET again == Writes(Needed(x), <<kernel[x].epoch, e.seq>>, m)
   IN  /\ ~(again \subseteq messages)
       /\ Send(again) /\ UNCHANGED <<kernel, calls, possible>>
 
@@ -158,7 +161,7 @@ Acks(x, s) ==
 HandleWriteAck(x, s) ==
   LET k == kernel[x]
       e == k.entries[s]
-      needed == IF CurrentMembers THEN k.mask \ k.lagging ELSE e.members
+      needed == IF CurrentMembers THEN Needed(x) ELSE e.members
       settled == {s} \cup
         IF ClearOwnVersion THEN {}
         ELSE {t \in Slots : /\ ~k.entries[t].done
@@ -201,7 +204,6 @@ HandleReadReply(x, c) ==
       k == kernel[x]
       e == k.entries[Slot(m.writer)]
   IN  /\ m # None /\ Running(x) /\ m.epoch = k.epoch
-      /\ m.replica \in k.serving \/ ~GateServing
       /\ Lease => LeaseHolds(x)
       /\ IF m.version = Zero \/ m.version[1] < k.epoch \/ ~Gate THEN TRUE
          ELSE e.seq > m.version[2] \/ (e.seq = m.version[2] /\ e.done)
@@ -216,7 +218,8 @@ HandleReadReply(x, c) ==
 (*                                                                         *)
 (* A write arrives at node n.  It is applied if it is newer than what the  *)
 (* node holds of this membership; what is left of an earlier one proves    *)
-(* nothing and gives way.  The result of the session is recorded and the   *)
+(* nothing and gives way.  Up to the mark a write is stale: what outdated  *)
+(* it may be collected.  The result of the session is recorded and the     *)
 (* write acknowledged in any case.                                         *)
 (***************************************************************************)
 Accepts(n, m) ==
@@ -227,7 +230,8 @@ HandleWrite(n, m) ==
       s     == Slot(m.session)
       held  == IF m.key \in node.old THEN NothingStored ELSE node.store[m.key]
       known == IF s \in node.old THEN NothingRecorded ELSE node.sessions[s]
-      apply == Outdates(m.version, held.version)
+      apply == /\ Outdates(m.version, held.version)
+               /\ MarkStale => Newer(m.version, node.mark)
       new   == [session |-> m.session, request |-> m.request,
                 version |-> m.version]
       learn == Later(new, known) /\ (apply \/ RecordStale)

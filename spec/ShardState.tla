@@ -38,18 +38,19 @@ CONSTANTS
   LastId,        \* how often a node may join
   LastCount,     \* how many sessions a slot may have in one epoch
   Removals,      \* how many members may be suspected and removed
-  Crashes,       \* how many replicas may crash and come back
+  Crashes,       \* how many replicas may lose what they have and come back
+  PowerLosses,   \* how often everything may stop at once
   MinMembers,    \* with fewer members, no new write
   Durable,       \* do replicas keep what they have through a new membership?
   Survives,      \* does a replaced coordinator go on?
   Settles,       \* is the floor moved while an epoch lasts?
+  Collects,      \* are tombstones collected?
   Exact          \* does the model judge histories by Linearizable.tla?
 
 \* Cures.  The rule is kept where the constant is TRUE.
 CONSTANTS
   \* The data plane.
   Gate,            \* a value is released only once it is committed
-  GateServing,     \* and only if a serving member sent it
   EpochInVersion,  \* versions are compared by epoch first
   AckEpoch,        \* an acknowledgement counts in its own epoch only
   AckSet,          \* acknowledgements are a set of ids, not a count
@@ -71,7 +72,9 @@ CONSTANTS
   LeaseBySent,     \* silence counts from when the question was sent
   WaitOut,         \* a new coordinator waits for the lease to run out
   Drift,           \* and allows for clocks that drift
+  PersistFirst,    \* what is acknowledged outlasts a loss of power
   \* Membership.
+  Confirm,         \* no change that a predecessor asked for is made later
   MaskLast,        \* the mask shrinks after the configuration
   Barrier,         \* a change of the mask waits for running programs
   FreshIds,        \* an id is never given out again
@@ -81,7 +84,12 @@ CONSTANTS
   Replace,         \* ... or lets the source's records replace it
   KeepNew,         \* but not what it was sent since it joined
   RecordsTell,     \* a record copied is its writer's session record too
-  ForgetId         \* a replica that lost its data lost its id
+  ForgetId,        \* a replica that lost its data lost its id
+  \* Tombstones.
+  MarkStale,       \* a write up to the mark is stale, whatever is held
+  KeepMark,        \* the mark outlasts a restart
+  CollectInSync,   \* nothing is collected while a member catches up
+  DropSurplus      \* catching up drops what the source does not hold
 
 VARIABLES
   configs,   \* etcd: the configuration, with those of earlier epochs
@@ -94,7 +102,7 @@ VARIABLES
   sessions,  \* clients: their sessions
   requests,  \* clients: the id of the last request
   calls,     \* clients: the last call, as in Register.tla
-  faults,    \* how many removals and crashes there may still be
+  faults,    \* how much more may go wrong, and who is suspected
   \* History, read by no action.
   committed, \* the writes that were committed, or recovered
   possible   \* for each key, the ways of Linearizable.tla
@@ -179,24 +187,26 @@ Closed == [epoch |-> 0, mask |-> {}, serving |-> {}, lagging |-> {},
 
 (***************************************************************************)
 (* What a control plane is about to do: take over epoch taking (0: none),  *)
-(* having collected what it recovers, or make joining a member.            *)
+(* having collected what it recovers from some members, or make joining a  *)
+(* member.                                                                 *)
 (***************************************************************************)
 Nothing == [records |-> [k \in Keys |-> NothingStored],
             sessions |-> [s \in Slots |-> NothingRecorded]]
 
 Idle == [taking |-> 0, phase |-> "none", recovered |-> Nothing,
-         installed |-> {}, joining |-> None]
+         from |-> {}, installed |-> {}, joining |-> None]
 
 (***************************************************************************)
 (* A replica.  old are the keys and slots whose contents are of an earlier *)
-(* membership: they prove nothing.  snapshot is what was read from the     *)
-(* source of a catch-up, and not yet applied.                              *)
+(* membership: they prove nothing.  Tombstones up to mark may be gone.     *)
+(* snapshot is what was read from the source of a catch-up, and not yet    *)
+(* applied.                                                                *)
 (***************************************************************************)
 Blank == [id |-> None, epoch |-> 0, open |-> FALSE,
           store |-> [k \in Keys |-> NothingStored],
           sessions |-> [s \in Slots |-> NothingRecorded],
-          old |-> {}, floor |-> Zero, snapshot |-> Nothing,
-          catchup |-> "none"]
+          old |-> {}, floor |-> Zero, mark |-> Zero,
+          snapshot |-> Nothing, catchup |-> "none"]
 
 \* The node that is r now, if it has not been lost.
 Holds(r) == nodes[NodeOf(r)].id = r
@@ -253,6 +263,7 @@ TypeOK ==
                            IN  IsSession(e.owner) /\ e.seq \in 0..LastSeq
        /\ control[x].taking \in 0..Epoch
        /\ control[x].phase \in {"none", "fence", "install", "open"}
+       /\ control[x].from \subseteq Ids
        /\ control[x].installed \subseteq Ids
        /\ control[x].joining \in Ids \cup {None}
   /\ \A e \in 1..LastEpoch : silent[e] \subseteq Ids
@@ -261,7 +272,7 @@ TypeOK ==
        /\ nodes[n].epoch \in 0..Epoch
        /\ nodes[n].open \in BOOLEAN
        /\ IsContents(nodes[n].store)
-       /\ nodes[n].floor \in Versions
+       /\ nodes[n].floor \in Versions /\ nodes[n].mark \in Versions
        /\ nodes[n].old \subseteq Keys \cup Slots
   /\ \A c \in Clients : sessions[c] = None \/ IsSession(sessions[c])
   /\ requests \in [Clients -> Nat]

@@ -11,9 +11,10 @@ import (
 
 // Manifest says what every configuration must give.
 type Manifest struct {
-	TLC      Artifact   `json:"tlc"`
-	Models   []Model    `json:"models"`
-	MustFail []MustFail `json:"must_fail"`
+	TLC         Artifact     `json:"tlc"`
+	Models      []Model      `json:"models"`
+	MustFail    []MustFail   `json:"must_fail"`
+	Simulations []Simulation `json:"simulations"`
 }
 
 // Artifact is the checker itself, as Maven knows it.
@@ -45,6 +46,17 @@ type MustFail struct {
 	// ClientsSee says that the clients see it: the configuration is checked
 	// again with the exact judge in place of the property.
 	ClientsSee bool `json:"clients_see"`
+}
+
+// Simulation is a configuration in simulations/, too large to be explored: TLC
+// walks through it at random, and must find nothing wrong.
+type Simulation struct {
+	Name   string `json:"name"`
+	Module string `json:"module"`
+	Traces int    `json:"traces"` // so many walks,
+	Depth  int    `json:"depth"`  // of at most so many steps each,
+	Seed   int    `json:"seed"`
+	States int    `json:"states"` // through at least so many states
 }
 
 // Properties that a must-fail configuration may violate, and what TLC then
@@ -91,6 +103,12 @@ func readManifest(path string) (*Manifest, error) {
 			m.Module = "MCDalio"
 		}
 	}
+	for _, s := range manifest.Simulations {
+		if seen[s.Name] || s.Module == "" || s.Traces < 1 || s.Depth < 1 || s.States < 1 {
+			return nil, fmt.Errorf("read manifest %s: simulation %s lacks a name of its own, a module or a bound", path, s.Name)
+		}
+		seen[s.Name] = true
+	}
 	for _, f := range manifest.MustFail {
 		if _, known := reports[f.Violates]; !known || !seen[f.Twin] || len(f.Hazards) == 0 {
 			return nil, fmt.Errorf("read manifest %s: must-fail %s lacks a known property, twin or hazard", path, f.Name)
@@ -104,13 +122,16 @@ func readManifest(path string) (*Manifest, error) {
 
 // job is one configuration to check.
 type job struct {
-	name     string
-	module   string // what TLC is given
-	config   string // path below spec/
-	twin     string // path below spec/ of the passing twin, if it must fail
-	model    *Model
-	mustFail *MustFail
-	full     bool
+	name   string
+	module string // what TLC is given
+	config string // path below spec/
+	twin   string // path below spec/ of the passing twin, if it must fail
+	full   bool
+
+	// What it is: one of these.
+	model      *Model
+	mustFail   *MustFail
+	simulation *Simulation
 }
 
 func (m *Manifest) modelJobs(full bool, only string) []job {
@@ -122,6 +143,12 @@ func (m *Manifest) modelJobs(full bool, only string) []job {
 				name: model.Name, module: model.Module, config: "models/" + model.Name + ".cfg",
 				model: model, full: model.Full,
 			})
+		}
+	}
+	for i := range m.Simulations {
+		s := &m.Simulations[i]
+		if only == s.Name || only == "" && full {
+			jobs = append(jobs, job{name: s.Name, module: s.Module, config: "simulations/" + s.Name + ".cfg", simulation: s, full: true})
 		}
 	}
 	return jobs

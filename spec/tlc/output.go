@@ -24,6 +24,7 @@ type output struct {
 var (
 	statesLine   = regexp.MustCompile(`^([\d,]+) states generated, ([\d,]+) distinct states found, ([\d,]+) states left on queue\.$`)
 	depthLine    = regexp.MustCompile(`^The depth of the complete state graph search is (\d+)\.$`)
+	checkedLine  = regexp.MustCompile(`^Progress: ([\d,]+) states checked\b`)
 	positionPart = regexp.MustCompile(` line \d+, col \d+ to line \d+, col \d+`)
 	coverageLine = regexp.MustCompile(`^<(\w+) line \d+, col \d+ to line \d+, col \d+ of module \w+(?: \((\d+) (\d+) (\d+) (\d+)\))?>: \d+:(\d+)$`)
 	actionCall   = regexp.MustCompile(`\b([A-Z]\w+)\(`)
@@ -53,6 +54,9 @@ func parseOutput(text string, source []string) (output, error) {
 		}
 		if m := statesLine.FindStringSubmatch(line); m != nil {
 			out.Generated, out.Distinct, out.Left = number(m[1]), number(m[2]), number(m[3])
+		}
+		if m := checkedLine.FindStringSubmatch(line); m != nil { // Of a simulation; the last is final.
+			out.Generated = number(m[1])
 		}
 		if m := depthLine.FindStringSubmatch(line); m != nil {
 			out.Depth = number(m[1])
@@ -116,6 +120,18 @@ func judgeModel(model Model, exit int, out output) error {
 		if allowed := !slices.Contains(model.NotTaken, action); allowed != (steps > 0) {
 			return fmt.Errorf("action %s is taken %d times", action, steps)
 		}
+	}
+	return nil
+}
+
+// judgeSimulation reports how a simulation found something wrong, or too little. TLC
+// says nothing at the end where it has found nothing.
+func judgeSimulation(s Simulation, exit int, out output) error {
+	if exit != 0 || len(out.Errors) > 0 {
+		return fmt.Errorf("TLC ends with status %d, errors %q", exit, out.Errors)
+	}
+	if out.Generated < s.States {
+		return fmt.Errorf("%d states were checked, and it must be %d", out.Generated, s.States)
 	}
 	return nil
 }

@@ -94,6 +94,25 @@ func TestEachViolationIsTakenForItself(t *testing.T) {
 	}
 }
 
+func TestSimulationMustFindNothingInEnough(t *testing.T) {
+	const text = "Starting...\nProgress: 101 states checked.\nProgress: 7,980 states checked.\nFinished in 03s\n"
+	for name, c := range map[string]struct {
+		text string
+		exit int
+		good bool
+	}{
+		"as it should be":  {text, 0, true},
+		"another status":   {text, 12, false},
+		"too few states":   {strings.Replace(text, "7,980", "7,979", 1), 0, false},
+		"no states at all": {"Starting...\nFinished in 03s\n", 0, false},
+		"a violation":      {text + "Error: Invariant Linearizable is violated.\n", 0, false},
+	} {
+		if err := judgeSimulation(Simulation{States: 7980}, c.exit, parsed(t, c.text)); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // coverageSource is a module whose lines are where coverage.txt says.
 func coverageSource() []string {
 	source := make([]string, 440)
@@ -177,7 +196,7 @@ func TestManifestMatchesFiles(t *testing.T) {
 		}
 	}
 	var found []string
-	for _, directory := range []string{"models", "must_fail"} {
+	for _, directory := range []string{"models", "must_fail", "simulations"} {
 		files, err := os.ReadDir(filepath.Join("..", directory))
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -117,9 +118,12 @@ func (c *checker) runAll(ctx context.Context, jobs []job) []result {
 func (c *checker) check(ctx context.Context, j job) result {
 	started := time.Now()
 	var r result
-	if j.mustFail != nil {
+	switch {
+	case j.mustFail != nil:
 		r = c.checkMustFail(ctx, j)
-	} else {
+	case j.simulation != nil:
+		r = c.checkSimulation(ctx, j)
+	default:
 		r = c.checkModel(ctx, j)
 	}
 	word := "pass"
@@ -147,6 +151,16 @@ func (c *checker) checkModel(ctx context.Context, j job) result {
 	done, err := c.tlc(ctx, j, j.config, options...)
 	if err == nil {
 		err = judgeModel(*j.model, done.exit, done.output)
+	}
+	return result{output: done.output, cpu: done.cpu, err: err}
+}
+
+func (c *checker) checkSimulation(ctx context.Context, j job) result {
+	s := j.simulation
+	done, err := c.tlc(ctx, j, j.config, "-simulate", fmt.Sprintf("num=%d", s.Traces),
+		"-depth", strconv.Itoa(s.Depth), "-seed", strconv.Itoa(s.Seed))
+	if err == nil {
+		err = judgeSimulation(*s, done.exit, done.output)
 	}
 	return result{output: done.output, cpu: done.cpu, err: err}
 }
