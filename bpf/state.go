@@ -59,13 +59,23 @@ func (d *DataPlane) State() (*protocol.Coordinator, error) {
 	if err != nil {
 		return nil, err
 	}
+	c, err := d.Summary()
+	if err != nil {
+		return nil, err
+	}
+	c.Sessions = sessions
+	return c, nil
+}
+
+// Summary returns the state but for the sessions, of which there are many.
+func (d *DataPlane) Summary() (*protocol.Coordinator, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := &d.memberships[d.active]
 	c := &protocol.Coordinator{
 		Self: d.options.Self, SessionTTL: d.options.SessionTTL,
 		Epoch: protocol.Epoch(m.Epoch), Known: m.known(), Members: m.Members, Serving: m.Serving,
-		MinMembers: int(m.MinMembers), Lease: uint64(d.options.Lease), Sessions: sessions,
+		MinMembers: int(m.MinMembers), Lease: uint64(d.options.Lease),
 	}
 	if err := errors.Join(d.objects.Answered.Get(&c.Answered), d.objects.ClockNow.Get(&c.Now)); err != nil {
 		return nil, fmt.Errorf("read lease: %w", err)

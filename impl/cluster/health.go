@@ -49,8 +49,7 @@ func (c *Cluster) Health(ctx context.Context) (h Health) {
 }
 
 // AwaitWhole waits until all replicas serve and a coordinator stands by, and
-// returns how the shard stands then. It asks every so often; to ask is not free: a
-// status takes a look at the whole session table.
+// returns how the shard stands then. It asks every so often.
 func (c *Cluster) AwaitWhole(ctx context.Context, every time.Duration) (Health, error) {
 	replicas := len(c.View().Replicas)
 	for {

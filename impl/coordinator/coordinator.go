@@ -29,6 +29,7 @@ const clientIdle = 30
 type dataPlane interface {
 	Tick() error
 	State() (*protocol.Coordinator, error)
+	Summary() (*protocol.Coordinator, error)
 	Counters() (bpf.Counters, error)
 	SetMembers(...protocol.Member) error
 	SetPaths([protocol.MaxMembers]int) error
@@ -53,8 +54,12 @@ type Coordinator struct {
 	started time.Time
 	close   func() error
 
+	// watching guards the watch, and is held while the session table is looked
+	// through: whoever comes meanwhile finds what that has found.
+	watching sync.Mutex
+	watch    watch
+
 	mu    sync.Mutex
-	watch watch
 	heard map[netip.AddrPort]time.Time
 }
 
@@ -258,8 +263,8 @@ func (c *Coordinator) tick(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.watching.Lock()
+	defer c.watching.Unlock()
 	if !c.watch.due(counters, now) {
 		return nil
 	}
@@ -301,24 +306,21 @@ func (c *Coordinator) followNeighbours() error {
 	})
 }
 
-// Status reports on the coordinator as it is now.
+// Status reports on the coordinator as it is now; on the session table as it was up
+// to 0.1 s ago.
 func (c *Coordinator) Status() (*Status, error) {
-	state, err := c.plane.data.State()
-	if err != nil {
-		return nil, err
-	}
 	counters, err := c.plane.data.Counters()
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	s := &Status{Name: c.options.Name, Address: c.options.Listen.String(), Device: c.network.String(), Uptime: now.Sub(c.started).Seconds(),
+	s := &Status{Name: c.options.Name, Address: c.options.Listen.String(), Device: c.network.String(), Uptime: time.Since(c.started).Seconds(),
 		Role: RoleFixed, Members: []Member{}, Pending: []PendingWrite{},
 		Drops: counters.Drops, Actions: counters.Actions, Activities: counters.Activities}
-	members := c.plane.located()
+	if err := c.reportTable(s); err != nil {
+		return nil, err
+	}
+	now, members := time.Now(), c.plane.located()
 	c.mu.Lock()
-	c.watch.scan(state, now)
-	c.watch.report(s, state, now)
 	for i := range s.Members {
 		m := &s.Members[i]
 		m.Reads = counters.Reads[protocol.ReplicaID(m.ID).Index()]
@@ -334,6 +336,25 @@ func (c *Coordinator) Status() (*Status, error) {
 		c.manager.report(s, now)
 	}
 	return s, nil
+}
+
+// reportTable fills in what the data plane holds.
+func (c *Coordinator) reportTable(s *Status) error {
+	c.watching.Lock()
+	defer c.watching.Unlock()
+	state, err := c.plane.data.Summary()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if !c.watch.fresh(state.Epoch, now) {
+		if state, err = c.plane.data.State(); err != nil {
+			return err
+		}
+		c.watch.scan(state, now)
+	}
+	c.watch.report(s, state, now)
+	return nil
 }
 
 // ago returns the seconds since then, nil for never.

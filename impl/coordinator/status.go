@@ -121,21 +121,45 @@ type pendingKey struct {
 	seq  uint64
 }
 
+const (
+	// tableFresh is for how long a status tells what was found in the session table
+	// before: to look through all of it takes milliseconds.
+	tableFresh = 100 * time.Millisecond
+	// scanInterval is how often the table is looked through for abandoned writes
+	// while others commit.
+	scanInterval = 10 * time.Second
+)
+
 // watch remembers since when writes have been pending.
 type watch struct {
-	since    map[pendingKey]time.Time
-	lastScan time.Time
-	// commits is the counter at the last tick.
+	since map[pendingKey]time.Time
+	// table is the session table as it was at the last look, and epoch the one of
+	// then.
+	table  []protocol.SessionEntry
+	epoch  protocol.Epoch
+	looked time.Time
+	// lastDue is when the table was last due for abandoned writes, and commits the
+	// counter at the last tick.
+	lastDue time.Time
 	commits uint64
 }
 
-// due says whether the table should be looked through at a tick. That costs tens
-// of milliseconds, so while writes commit it happens now and then only.
+// due says whether the table should be looked through for abandoned writes at a
+// tick. Who asks for a status puts that off no further.
 func (w *watch) due(c bpf.Counters, now time.Time) bool {
 	commits, pending := c.Activities["commits"], c.Activities["sequenced"] > c.Activities["commits"]
 	halted := commits == w.commits
 	w.commits = commits
-	return pending && (halted || now.Sub(w.lastScan) >= 10*time.Second)
+	if !pending || !halted && now.Sub(w.lastDue) < scanInterval {
+		return false
+	}
+	w.lastDue = now
+	return true
+}
+
+// fresh says whether the last look is as good as another one, for a status.
+func (w *watch) fresh(e protocol.Epoch, now time.Time) bool {
+	return w.epoch == e && now.Sub(w.looked) < tableFresh
 }
 
 // scan takes note of what is pending now, and forgets what no longer is.
@@ -150,7 +174,7 @@ func (w *watch) scan(state *protocol.Coordinator, now time.Time) {
 			}
 		}
 	}
-	w.since, w.lastScan = since, now
+	w.since, w.table, w.epoch, w.looked = since, state.Sessions, state.Epoch, now
 }
 
 // older returns the writes that have been pending for so long.
@@ -164,13 +188,14 @@ func (w *watch) older(state *protocol.Coordinator, now time.Time, than time.Dura
 	return all
 }
 
-// report fills in a status from the data plane's state.
+// report fills in a status from the data plane's state, and from the last look at
+// the sessions.
 func (w *watch) report(s *Status, state *protocol.Coordinator, now time.Time) {
 	s.Epoch = uint32(state.Epoch)
-	s.Sessions.Size = len(state.Sessions)
+	s.Sessions.Size = len(w.table)
 	unacknowledged := make(map[uint32]int)
-	for slot := range state.Sessions {
-		e := &state.Sessions[slot]
+	for slot := range w.table {
+		e := &w.table[slot]
 		if e.Owner != 0 {
 			s.Sessions.Opened++
 		}

@@ -113,7 +113,7 @@ func TestScansAreRareWhileWritesCommit(t *testing.T) {
 		return bpf.Counters{Activities: map[string]uint64{"sequenced": sequenced, "commits": commits}}
 	}
 	start := time.Now()
-	w := watch{lastScan: start}
+	w := watch{lastDue: start}
 	for i, step := range []struct {
 		after              time.Duration
 		sequenced, commits uint64
@@ -123,12 +123,66 @@ func TestScansAreRareWhileWritesCommit(t *testing.T) {
 		{2 * time.Second, 10, 8, false},  // two are, and eight were committed
 		{3 * time.Second, 11, 8, true},   // a halt
 		{4 * time.Second, 20, 15, false}, // going on
-		{11 * time.Second, 30, 25, true}, // it is time to look
-		{12 * time.Second, 30, 30, false},
+		{12 * time.Second, 30, 25, false},
+		{13 * time.Second, 40, 35, true}, // it is time to look
+		{14 * time.Second, 40, 40, false},
 	} {
+		w.scan(pendingState(), start.Add(step.after)) // Somebody has asked for a status.
 		if got := w.due(counters(step.sequenced, step.commits), start.Add(step.after)); got != step.want {
 			t.Errorf("step %d: due is %v", i, got)
 		}
+	}
+}
+
+// counted counts how often its session table is looked through.
+type counted struct {
+	dataPlane
+	now   protocol.Coordinator
+	looks int
+}
+
+func (c *counted) Counters() (bpf.Counters, error) { return bpf.Counters{}, nil }
+
+func (c *counted) State() (*protocol.Coordinator, error) {
+	c.looks++
+	return pendingState(), nil
+}
+
+func (c *counted) Summary() (*protocol.Coordinator, error) { return &c.now, nil }
+
+// TestStatusIsCheap: many who ask share one look at the session table, and are told
+// of the members as they are.
+func TestStatusIsCheap(t *testing.T) {
+	data := &counted{now: *pendingState()}
+	c := &Coordinator{plane: &plane{data: data}, network: &network{}}
+	status := func() *Status {
+		t.Helper()
+		s, err := c.Status()
+		if err != nil || s.PendingCount != 1 || s.Sessions.Size != 4 {
+			t.Fatalf("status %+v, %v", s, err)
+		}
+		c.watch.looked = time.Now() // However slow this machine is.
+		return s
+	}
+	status()
+	data.now.Members, data.now.Known = 0b010, [protocol.MaxMembers]protocol.Member{1: data.now.Known[1]}
+	for range 20 {
+		if s := status(); len(s.Members) != 1 {
+			t.Fatalf("the members are %+v", s.Members)
+		}
+	}
+	if data.looks != 1 {
+		t.Errorf("looked through the table %d times, want once", data.looks)
+	}
+	c.watch.looked = time.Now().Add(-tableFresh)
+	status()
+	if data.looks != 2 {
+		t.Error("what was found stays for ever")
+	}
+	data.now.Epoch++
+	status()
+	if data.looks != 3 {
+		t.Error("what was found in an epoch is told of another one")
 	}
 }
 
