@@ -239,12 +239,15 @@ func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
 		})
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	for _, key := range surplus {
-		if _, mergeErr := s.merge(c, []byte(key), protocol.Record{}, protocol.SessionRecord{}); mergeErr != nil {
-			err = errors.Join(err, mergeErr)
+		if _, err := s.merge(c, []byte(key), protocol.Record{}, protocol.SessionRecord{}); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // merge takes over a record, if the membership is still that of the catch-up.
