@@ -4,7 +4,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -98,7 +97,9 @@ func sameEverywhere(ctx context.Context, s *site, least int) error {
 	}
 	var first control.Digests
 	for i, p := range s.View().Replicas {
-		d, err := s.control(p).Digests(ctx, protocol.Epoch(health.Status.Epoch), digestBits)
+		replica := s.control(p)
+		d, err := replica.Digests(ctx, protocol.Epoch(health.Status.Epoch), digestBits)
+		replica.Close()
 		if err != nil {
 			return err
 		}
@@ -120,14 +121,14 @@ func sameEverywhere(ctx context.Context, s *site, least int) error {
 	return nil
 }
 
-// control returns a client of a replica's control API.
+// control returns a client of a replica's control API, to be closed.
 func (s *site) control(p *cluster.Process) *control.Client {
 	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		failed := s.Client.Do(func() error {
+		err = s.Client.Do(func() (err error) {
 			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
 			return err
 		})
-		return conn, errors.Join(failed)
+		return conn, err
 	}
 	return control.NewClient(netip.AddrPortFrom(p.Node.Addr, protocol.Port), control.Options{Timeout: digestTimeout, Dial: dial})
 }

@@ -155,9 +155,11 @@ func (r *Rejoined) awaitRejoin(ctx context.Context, s *site, joiner *cluster.Pro
 	defer stop()
 	go func() {
 		defer close(reported)
+		replica := s.control(joiner)
+		defer replica.Close()
 		for reporting.Err() == nil {
 			s.sleep(reporting, progressEvery)
-			if status, err := s.control(joiner).Status(reporting); err == nil {
+			if status, err := replica.Status(reporting); err == nil {
 				s.progress("  %d of %d ranges, %.0f MB received; %d operations so far", status.CatchUp.Done, status.CatchUp.Total,
 					float64(status.CatchUp.Bytes)/1e6, s.timeline.Count())
 			}
@@ -171,7 +173,9 @@ func (r *Rejoined) awaitRejoin(ctx context.Context, s *site, joiner *cluster.Pro
 
 // look asks the replica how it caught up, and returns whom it caught up from.
 func (r *Rejoined) look(ctx context.Context, s *site, joiner *cluster.Process) (*cluster.Process, error) {
-	status, err := s.control(joiner).Status(ctx)
+	replica := s.control(joiner)
+	defer replica.Close()
+	status, err := replica.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
