@@ -18,15 +18,15 @@ const filler = "filler"
 // dataDir returns the folder that a replica keeps its data in.
 func (c *Cluster) dataDir(name string) string { return filepath.Join(c.dir, "data", name) }
 
-// makeDisk makes a replica's folder, on a file system of its own if the disks are
-// bounded.
+// makeDisk makes a file system for a replica's folder if the disks are bounded;
+// otherwise the replica makes its folder itself.
 func (c *Cluster) makeDisk(name string) error {
-	dir := c.dataDir(name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	if c.diskBytes == 0 {
 		return nil
+	}
+	dir := c.dataDir(name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make a disk for %s: %w", name, err)
 	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", c.diskBytes)); err != nil {
 		return fmt.Errorf("make a disk of %d bytes for %s: %w", c.diskBytes, name, err)

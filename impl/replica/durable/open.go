@@ -77,14 +77,22 @@ func setAside(dir string, files vfs.FS) (string, error) {
 	return "", fmt.Errorf("%s was damaged %d times already; look at its db.damaged-* folders and remove them", dir, maxAside)
 }
 
-// makeDir makes the folder and the one of the database in it, so that a power loss
-// leaves them there.
+// makeDir makes the folder and the one of the database in it, with all above them,
+// so that a power loss leaves them there.
 func makeDir(dir string, files vfs.FS) error {
-	for _, d := range []string{dir, files.PathJoin(dir, "db")} {
-		if err := files.MkdirAll(d, 0o755); err != nil {
-			return fmt.Errorf("make the replica's folder: %w", err)
+	made := files.PathJoin(dir, "db")
+	above := []string{files.PathDir(made), files.PathDir(dir)}
+	for d := files.PathDir(dir); files.PathDir(d) != d; d = files.PathDir(d) {
+		if _, err := files.Stat(d); err == nil {
+			break
 		}
-		if err := syncDir(files.PathDir(d), files); err != nil {
+		above = append(above, files.PathDir(d))
+	}
+	if err := files.MkdirAll(made, 0o755); err != nil {
+		return fmt.Errorf("make the replica's folder: %w", err)
+	}
+	for _, d := range above {
+		if err := syncDir(d, files); err != nil {
 			return err
 		}
 	}

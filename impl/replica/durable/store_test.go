@@ -258,3 +258,22 @@ func TestWriterOfARecordIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestPowerLossLeavesTheFolder makes a folder with others above it.
+func TestPowerLossLeavesTheFolder(t *testing.T) {
+	const deep = "shard/data/replica0"
+	files := vfs.NewCrashableMem()
+	for start := range uint64(2) {
+		s, err := durable.Open(deep, durable.Options{FS: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := s.Disk(); d.Starts != start+1 {
+			t.Errorf("start %d: the disk is %+v", start, d)
+		}
+		files = files.CrashClone(vfs.CrashCloneCfg{})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
