@@ -14,15 +14,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/term"
 
 	"dalio/impl/bench"
+	"dalio/impl/cmd/internal/command"
 )
 
 const (
@@ -68,35 +67,19 @@ func parse(args []string) (config, error) {
 	if c.rounds < 1 {
 		return c, errors.New("at least one round is needed")
 	}
-	if c.executable == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return c, fmt.Errorf("find the dalio command: %w", err)
-		}
-		c.executable = filepath.Join(filepath.Dir(self), "dalio")
-	}
-	return c, nil
+	var err error
+	c.executable, err = command.Dalio(c.executable)
+	return c, err
 }
 
 func main() {
-	c, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(exitMeasured)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(exitUsage)
-	}
-	// The first signal ends the benchmark in good order; a second one ends it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	err = run(ctx, c)
+	ctx, c := command.Start("bench", parse, exitUsage)
+	err := run(ctx, c)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; everything that was set up has been removed")
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(exitFailed)
+		command.Fail("bench", err, exitFailed)
 	}
 }
 

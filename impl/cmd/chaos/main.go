@@ -9,17 +9,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"dalio/checker/linear"
+	"dalio/impl/cmd/internal/command"
 )
 
 const (
@@ -68,32 +65,16 @@ func parse(args []string) (config, error) {
 	case c.clients < 1 || c.rate < 1 || c.keys < 1 || c.duration < time.Second:
 		return c, errors.New("-clients, -rate and -keys must be at least 1, and -duration a second")
 	}
-	if c.executable == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return c, fmt.Errorf("find the dalio command: %w", err)
-		}
-		c.executable = filepath.Join(filepath.Dir(self), "dalio")
-	}
-	return c, nil
+	var err error
+	c.executable, err = command.Dalio(c.executable)
+	return c, err
 }
 
 func main() {
-	c, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(exitServed)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
-		os.Exit(exitFailed)
-	}
-	// The first signal ends the run in good order; a second one ends it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, c := command.Start("chaos", parse, exitFailed)
 	report, err := run(ctx, c)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
-		os.Exit(exitFailed)
+		command.Fail("chaos", err, exitFailed)
 	}
 	switch {
 	case report.Verdict == linear.NotLinearizable:

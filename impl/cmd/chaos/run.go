@@ -15,6 +15,7 @@ import (
 	"dalio/checker/linear"
 	"dalio/impl/chaos"
 	"dalio/impl/client"
+	"dalio/impl/cmd/internal/command"
 	"dalio/impl/load"
 	"dalio/traces"
 )
@@ -34,14 +35,11 @@ const (
 
 // run does a whole run, and returns what it showed.
 func run(ctx context.Context, c config) (*chaos.Report, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	if err := command.NeedRoot(); err != nil {
+		return nil, err
 	}
-	if err := os.RemoveAll(c.dir); err != nil {
-		return nil, fmt.Errorf("remove the last run's results: %w", err)
-	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder for the results: %w", err)
+	if err := command.EmptyDir(c.dir); err != nil {
+		return nil, err
 	}
 	report := &chaos.Report{Seed: c.seed, Durable: c.durable, History: "history.jsonl"}
 	history := filepath.Join(c.dir, report.History)

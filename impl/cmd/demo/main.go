@@ -15,14 +15,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
 	"dalio/checker/linear"
+	"dalio/impl/cmd/internal/command"
 	"dalio/impl/fabric"
 	"dalio/impl/load"
 )
@@ -78,32 +77,16 @@ func parse(args []string) (config, error) {
 	if c.workload.ValueSize < 0 || c.workload.ValueSize > 1000 {
 		return c, fmt.Errorf("-value-size %d is not between 0 and 1000", c.workload.ValueSize)
 	}
-	if c.executable == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return c, fmt.Errorf("find the dalio command: %w", err)
-		}
-		c.executable = filepath.Join(filepath.Dir(self), "dalio")
-	}
-	return c, nil
+	var err error
+	c.executable, err = command.Dalio(c.executable)
+	return c, err
 }
 
 func main() {
-	c, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(exitLinearizable)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
-		os.Exit(exitFailed)
-	}
-	// The first signal ends the demo in good order; a second one ends it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, c := command.Start("demo", parse, exitFailed)
 	verdict, err := run(ctx, c)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
-		os.Exit(exitFailed)
+		command.Fail("demo", err, exitFailed)
 	}
 	switch verdict {
 	case linear.Linearizable:
@@ -115,8 +98,8 @@ func main() {
 }
 
 func run(ctx context.Context, c config) (verdict string, err error) {
-	if os.Geteuid() != 0 {
-		return "", errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	if err := command.NeedRoot(); err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the folder for the results: %w", err)

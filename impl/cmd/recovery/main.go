@@ -15,15 +15,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"dalio/checker/linear"
 	"dalio/impl/bench"
+	"dalio/impl/cmd/internal/command"
 	"dalio/impl/recovery"
 )
 
@@ -100,15 +99,10 @@ func parse(args []string) (*config, error) {
 		}
 		c.parts = append(c.parts, name)
 	}
-	if c.Executable == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find the dalio command: %w", err)
-		}
-		c.Executable = filepath.Join(filepath.Dir(self), "dalio")
-	}
 	c.Progress = func(line string) { fmt.Println(line) }
-	return c, nil
+	var err error
+	c.Executable, err = command.Dalio(c.Executable)
+	return c, err
 }
 
 func partNames() (names []string) {
@@ -119,24 +113,13 @@ func partNames() (names []string) {
 }
 
 func main() {
-	c, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(exitMet)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "recovery: %v\n", err)
-		os.Exit(exitFailed)
-	}
-	// The first signal ends the run in good order; a second one ends it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, c := command.Start("recovery", parse, exitFailed)
 	report, err := run(ctx, c)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; everything that was set up has been removed")
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "recovery: %v\n", err)
-		os.Exit(exitFailed)
+		command.Fail("recovery", err, exitFailed)
 	}
 	os.Exit(status(os.Stderr, report, c.Dir))
 }
@@ -167,14 +150,11 @@ func status(w io.Writer, report *recovery.Report, dir string) int {
 
 // run measures all parts, and writes what it found out.
 func run(ctx context.Context, c *config) (*recovery.Report, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	if err := command.NeedRoot(); err != nil {
+		return nil, err
 	}
-	if err := os.RemoveAll(c.Dir); err != nil {
-		return nil, fmt.Errorf("remove the last run's results: %w", err)
-	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder for the results: %w", err)
+	if err := command.EmptyDir(c.Dir); err != nil {
+		return nil, err
 	}
 	machine, err := bench.DescribeMachine()
 	if err != nil {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package command is what the commands that run a whole shard have in common.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// Start parses the command line. The context that it returns ends with the first
+// signal, so that the command ends in good order; a second one ends it. It does
+// not return if the command line is wrong (exit status wrong) or asks for help (0).
+func Start[C any](name string, parse func(args []string) (C, error), wrong int) (context.Context, C) {
+	c, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		Fail(name, err, wrong)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, c
+}
+
+// Fail ends the command with an error.
+func Fail(name string, err error, status int) {
+	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	os.Exit(status)
+}
+
+// Dalio returns the path of the dalio command: the one beside this command if none
+// is given.
+func Dalio(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the dalio command: %w", err)
+	}
+	return filepath.Join(filepath.Dir(self), "dalio"), nil
+}
+
+// NeedRoot returns an error if the user is not root.
+func NeedRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("root is needed, to make network namespaces and to load BPF programs; run it as root")
+	}
+	return nil
+}
+
+// EmptyDir makes the folder for the results, without those of the last run.
+func EmptyDir(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the last run's results: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder for the results: %w", err)
+	}
+	return nil
+}
