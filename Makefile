@@ -81,11 +81,12 @@ cures: ## takes each cure out of the code, one at a time: a named test must fail
 	go run ./checker/cures $(if $(ONLY),-only '$(ONLY)')
 
 # DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
+# DURABLE=1 gives the replicas disks, and breaks those and the whole shard's power too.
 DURATION ?= 1m
 .PHONY: chaos
-chaos: ## breaks a whole shard in every way while clients use it, and audits (DURATION=10m SEED=7)
+chaos: ## breaks a whole shard in every way while clients use it, and audits (DURATION=10m SEED=7 DURABLE=1)
 	@$(MAKE) --no-print-directory build
-	$(BIN)/chaos --dir build/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+	$(BIN)/chaos --dir build/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(DURABLE),--durable)
 
 # RECOVERY has flags for build/bin/recovery, such as RECOVERY="--parts host-lost --hosts 10".
 RECOVERY ?=

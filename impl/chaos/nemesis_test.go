@@ -71,7 +71,7 @@ func TestTheSeedIsThePlan(t *testing.T) {
 	draw := func(seed uint64) (names []string) {
 		p := newPlan(Faults(true), seed)
 		for range 200 {
-			names = append(names, p.next().Name)
+			names = append(names, p.next(func(Needs) bool { return true }, nil).Name)
 		}
 		return names
 	}
@@ -80,6 +80,33 @@ func TestTheSeedIsThePlan(t *testing.T) {
 	}
 	if slices.Equal(draw(1), draw(2)) {
 		t.Error("two seeds, one plan")
+	}
+}
+
+// TestFaultsThatMustWait: others go on meanwhile, but not for ever, and those that
+// waited come first then.
+func TestFaultsThatMustWait(t *testing.T) {
+	p := newPlan([]Fault{{Name: "any"}, {Name: "takeover", Needs: takeover}}, 1)
+	standby, drawn, passed := false, map[string]int{}, 0
+	next := func() *Fault {
+		h := Health{Serving: true, InSync: 2, Standby: standby}
+		f := p.next(h.meets, func(*Fault) { passed++ })
+		if f != nil {
+			drawn[f.Name]++
+		}
+		return f
+	}
+	for next() != nil {
+	}
+	if drawn["any"] < 2 || drawn["any"] > 3 || drawn["takeover"] != 0 || passed == 0 {
+		t.Errorf("without a standby: %v, passed over %d times", drawn, passed)
+	}
+	standby = true
+	for range 20 {
+		next()
+	}
+	if d := drawn["any"] - drawn["takeover"]; d < -1 || d > 1 {
+		t.Errorf("with a standby at last: %v", drawn)
 	}
 }
 

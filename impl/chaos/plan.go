@@ -5,6 +5,7 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -31,21 +32,40 @@ type Needs struct {
 	Durable bool
 }
 
-// plan draws the faults of a run: rounds of all of them, in random order.
+// plan draws the faults of a run: rounds of all of them, in random order, but for
+// those that have to wait until the shard is as whole as they need.
 type plan struct {
 	faults []Fault
 	random *rand.Rand
-	order  []int
+	// order has the faults to come, those that wait first.
+	order []int
 }
 
 func newPlan(faults []Fault, seed uint64) *plan {
 	return &plan{faults: faults, random: rand.New(rand.NewPCG(seed, 0))}
 }
 
-func (p *plan) next() *Fault {
-	if len(p.order) == 0 {
-		p.order = p.random.Perm(len(p.faults))
+// next returns the first fault whose needs are met and calls passed for those that
+// it overtakes, or nil if there is none. No fault gets ahead of
+// another by more than two rounds.
+func (p *plan) next(met func(Needs) bool, passed func(*Fault)) *Fault {
+	if len(p.order) < len(p.faults) {
+		p.order = append(p.order, p.random.Perm(len(p.faults))...)
 	}
+	at := slices.IndexFunc(p.order, func(i int) bool { return met(p.faults[i].Needs) })
+	if at < 0 {
+		return nil
+	}
+	for _, i := range p.order[:at] {
+		passed(&p.faults[i])
+	}
+	f := &p.faults[p.order[at]]
+	p.order = slices.Delete(p.order, at, at+1)
+	return f
+}
+
+// skip gives up the first fault that waits, and returns it.
+func (p *plan) skip() *Fault {
 	f := &p.faults[p.order[0]]
 	p.order = p.order[1:]
 	return f

@@ -5,62 +5,81 @@ package chaos
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"dalio/impl/internal/failpoint"
 )
 
-// atPoints kills processes at named moments. A point of the coordinator's is
-// reached while it does what trigger has it do.
+// reachTimeout is how long a process has to come to a point.
+const reachTimeout = 4 * time.Second
+
+// errNotReached says that a process did not come to its point.
+var errNotReached = fmt.Errorf("the point was not reached within %v", reachTimeout)
+
+// trigger has a node do what leads to a point; nil if it does anyway. What comes of
+// it is told by whether the point is reached: who is to do it may die meanwhile.
+type trigger func(ctx context.Context, s Shard, n Node, random *rand.Rand)
+
+// atPoints kills processes at named moments.
 func atPoints(durable bool) []Fault {
-	killReplica := func(_ context.Context, s Shard, random *rand.Rand) error { return pick(s.Replicas(), random).Kill() }
-	failover := func(ctx context.Context, s Shard, _ *rand.Rand) error {
-		// The one that is to take over may die of it, and then says nothing.
-		_ = s.Admin(ctx, "failover", nil)
-		return nil
-	}
-	faults := []Fault{}
+	another := func(_ context.Context, s Shard, _ Node, random *rand.Rand) { _ = pick(s.Replicas(), random).Kill() }
+	failover := func(ctx context.Context, s Shard, _ Node, _ *rand.Rand) { _ = s.Admin(ctx, "failover", nil) }
+	rejoin := func(ctx context.Context, s Shard, n Node, _ *rand.Rand) { _ = s.Admin(ctx, "replace", n) }
+
+	active := func(s Shard, _ *rand.Rand) Node { return s.Active() }
+	standby := func(s Shard, _ *rand.Rand) Node { return s.Standby() }
+	anyReplica := func(s Shard, random *rand.Rand) Node { return pick(s.Replicas(), random) }
+
+	var faults []Fault
 	for _, point := range []string{"serving-shrunk", "config-shrunk", "mask-shrunk", "minted", "assigned", "mask-grown",
 		"config-grown", "caught-up", "in-sync", "settled"} {
-		faults = append(faults, Fault{"killed-at-" + point, takeover,
-			armed(Shard.Active, "coordinator."+point, killReplica), 300 * time.Millisecond})
+		faults = append(faults, killedAt("killed-at-"+point, "coordinator."+point, active, another))
 	}
 	for _, point := range []string{"epoch-taken", "fenced", "members-cut", "recents-collected", "installed", "replicas-opened", "opened"} {
-		faults = append(faults, Fault{"killed-at-" + point, takeover,
-			armed(Shard.Standby, "coordinator."+point, failover), 300 * time.Millisecond})
+		faults = append(faults, killedAt("killed-at-"+point, "coordinator."+point, standby, failover))
 	}
-	points := []string{"before-apply", "after-apply", "after-fence", "after-assign", "catch-up-range", "before-open"}
+	// A replica that is to join again has to be let go before.
+	replicas := map[string]trigger{"before-apply": nil, "after-apply": nil, "after-fence": failover, "before-open": failover,
+		"after-assign": rejoin, "catch-up-range": rejoin}
 	if durable {
-		points = append(points, "before-sync", "after-sync")
+		replicas["before-sync"], replicas["after-sync"] = nil, nil
 	}
-	for _, point := range points {
-		trigger := failover
+	for _, point := range slices.Sorted(maps.Keys(replicas)) {
+		f := killedAt("replica-killed-at-"+point, "replica."+point, anyReplica, replicas[point])
 		if point == "after-assign" || point == "catch-up-range" {
-			trigger = killReplica
+			f.Needs = twoToSpare
 		}
-		faults = append(faults, Fault{"replica-killed-at-" + point, takeover, func(ctx context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
-			n := pick(s.Replicas(), random)
-			return armed(func(Shard) Node { return n }, "replica."+point, trigger)(ctx, s, random)
-		}, 300 * time.Millisecond})
+		faults = append(faults, f)
 	}
 	return faults
 }
 
-// armed has a node's process killed when it comes to a point.
-func armed(of func(Shard) Node, point string, trigger func(context.Context, Shard, *rand.Rand) error) injection {
-	return func(ctx context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
-		n := of(s)
+// killedAt has a node's process killed when it comes to a point. One that does not
+// come there is an error.
+func killedAt(name, point string, of func(Shard, *rand.Rand) Node, lead trigger) Fault {
+	return Fault{name, takeover, func(ctx context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
+		n := of(s, random)
+		ended := n.Watch()
 		if err := n.Arm(ctx, point, failpoint.Kill); err != nil {
 			return nil, err
 		}
-		disarm := func(ctx context.Context) error {
-			// A process that died there is a new one now, with nothing armed.
-			_ = n.Arm(ctx, point, "")
-			return nil
+		reaching, cancel := context.WithTimeout(ctx, reachTimeout)
+		defer cancel()
+		if lead != nil {
+			lead(reaching, s, n, random)
 		}
-		return disarm, trigger(ctx, s, random)
-	}
+		for !ended() {
+			if reaching.Err() != nil {
+				return nil, errors.Join(errNotReached, n.Arm(ctx, point, ""))
+			}
+			sleep(reaching, pollInterval)
+		}
+		return nil, nil
+	}, 0}
 }
 
 // onDisks has disks fail, and the whole shard lose power.
@@ -71,7 +90,7 @@ func onDisks() []Fault {
 			return func(context.Context) error { return n.FillDisk(false) }, n.FillDisk(true)
 		}, 300 * time.Millisecond},
 		{"fsync-fails", oneToSpare, func(ctx context.Context, s Shard, random *rand.Rand) (func(context.Context) error, error) {
-			return nil, pick(s.Replicas(), random).Arm(ctx, "replica.before-sync", failpoint.Fail)
+			return nil, pick(s.Replicas(), random).Arm(ctx, "replica.fsync", failpoint.Fail)
 		}, 0},
 		{"power-lost", Needs{InSync: 1}, powerLost, 0},
 	}

@@ -40,7 +40,8 @@ type Tally struct {
 	InFlight int `json:"in_flight"`
 	// Failed could not be injected as meant; they are not in Injected.
 	Failed int `json:"failed"`
-	// Passed were left out because the shard was not as whole as they need.
+	// Passed is how often others came first because the shard was not as whole as
+	// this one needs.
 	Passed int `json:"passed_over"`
 }
 

@@ -13,12 +13,12 @@ import (
 
 // How long the pieces of a run may take.
 const (
-	// A fault's needs are awaited for so long, then it is passed over and counted.
+	// If the shard has nothing that any fault needs for so long, one is left out.
 	needsTimeout = 10 * time.Second
 	pollInterval = 10 * time.Millisecond
 	// Between one fault's end and the next there is a pause of random length, so
 	// that faults meet the shard at all stages of its recovery.
-	pauseMin, pauseMax = 10 * time.Millisecond, 150 * time.Millisecond
+	pauseMin, pauseMax = 10 * time.Millisecond, 60 * time.Millisecond
 	// A fault waits so long for operations to be open.
 	flightTimeout, flightPoll = 200 * time.Millisecond, 200 * time.Microsecond
 	injectTimeout             = 15 * time.Second
@@ -57,10 +57,9 @@ func (n *Nemesis) Run(ctx context.Context) error {
 	n.start, n.passed = time.Now(), map[string]int{}
 	p := newPlan(n.Faults, n.Seed)
 	for ctx.Err() == nil {
-		f := p.next()
-		if !n.await(ctx, f.Needs) {
-			n.passed[f.Name]++
-			continue
+		f := n.draw(ctx, p)
+		if f == nil {
+			break
 		}
 		if err := n.strike(ctx, f, p.random, p.between(0, f.Lasts)); err != nil {
 			return err
@@ -73,22 +72,25 @@ func (n *Nemesis) Run(ctx context.Context) error {
 // Count returns how many faults there have been so far.
 func (n *Nemesis) Count() int { return int(n.count.Load()) }
 
-// Events returns what happened, and Passed how often each fault was passed over
-// because the shard was never as whole as it needs.
+// Events returns what happened, and Passed how often each fault was overtaken
+// because the shard was not as whole as it needs.
 func (n *Nemesis) Events() []Event        { return n.events }
 func (n *Nemesis) Passed() map[string]int { return n.passed }
 
-// await polls until the shard has what a fault needs.
-func (n *Nemesis) await(ctx context.Context, needs Needs) bool {
-	ctx, cancel := context.WithTimeout(ctx, needsTimeout)
-	defer cancel()
-	for !n.Shard.Health(ctx).meets(needs) {
-		sleep(ctx, pollInterval)
-		if ctx.Err() != nil {
-			return false
+// draw polls until the shard has what some fault needs; nil is the end of the run.
+func (n *Nemesis) draw(ctx context.Context, p *plan) *Fault {
+	for begun := time.Now(); ctx.Err() == nil; {
+		f := p.next(n.Shard.Health(ctx).meets, func(f *Fault) { n.passed[f.Name]++ })
+		if f != nil {
+			return f
 		}
+		if time.Since(begun) > needsTimeout {
+			n.passed[p.skip().Name]++
+			begun = time.Now()
+		}
+		sleep(ctx, pollInterval)
 	}
-	return true
+	return nil
 }
 
 // awaitFlight waits for a moment at which operations are open, if one comes soon.

@@ -42,7 +42,9 @@ type Node interface {
 	Kill() error
 	Stop() error
 	Continue() error
-	// Arm sets a failpoint of the node's process, and Disarm takes it back.
+	// Watch returns what says whether the process that the node has now has ended.
+	Watch() (ended func() bool)
+	// Arm sets a failpoint of the node's process; no action takes it back.
 	Arm(ctx context.Context, point string, a failpoint.Action) error
 	// Cut stops all frames of a direction, or lets them pass again.
 	Cut(d fabric.Direction, cut bool) error

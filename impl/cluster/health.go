@@ -5,12 +5,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"dalio/impl/coordinator"
 )
 
-// healthTimeout bounds the question to one coordinator, which may have stopped.
+// healthTimeout bounds the question to the coordinators, one of which may have stopped.
 const healthTimeout = 300 * time.Millisecond
 
 // Health is how a shard stands, as far as its coordinators answer.
@@ -26,16 +27,26 @@ type Health struct {
 	Standby bool
 }
 
-// Health asks the coordinators how the shard stands.
+// Health asks the coordinators, all at once, how the shard stands.
 func (c *Cluster) Health(ctx context.Context) (h Health) {
-	for _, p := range c.View().Coordinators {
-		asking, cancel := context.WithTimeout(ctx, healthTimeout)
-		status, err := coordinator.FetchStatus(asking, c.Socket(p))
-		cancel()
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	coordinators := c.View().Coordinators
+	answers := make([]*coordinator.Status, len(coordinators))
+	var asking sync.WaitGroup
+	for i, p := range coordinators {
+		asking.Go(func() {
+			if status, err := coordinator.FetchStatus(ctx, c.Socket(p)); err == nil {
+				answers[i] = status
+			}
+		})
+	}
+	asking.Wait()
+	for i, status := range answers {
 		switch {
-		case err != nil:
+		case status == nil:
 		case status.Role == coordinator.RoleActive && h.Active == nil:
-			h.Active, h.Status, h.Members = p, status, len(status.Members)
+			h.Active, h.Status, h.Members = coordinators[i], status, len(status.Members)
 			for _, m := range status.Members {
 				if m.Serving {
 					h.Serving++

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 
 	"dalio/checker/linear"
@@ -33,6 +34,7 @@ type config struct {
 	duration   time.Duration
 	seed       uint64
 	durable    bool
+	only       *regexp.Regexp
 	replicas   int
 	clients    int
 	rate       int
@@ -49,8 +51,12 @@ func parse(args []string) (config, error) {
 	f.DurationVar(&c.duration, "duration", time.Minute, "how long the shard is broken")
 	f.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "of the plan of faults, the network and the load (default: from the time)")
 	f.BoolVar(&c.durable, "durable", false, "give the replicas disks, and break those too")
+	f.Func("only", "a regular expression: the faults that are injected (default: all)", func(expression string) (err error) {
+		c.only, err = regexp.Compile(expression)
+		return err
+	})
 	f.IntVar(&c.replicas, "replicas", 3, "replicas, 3 to 16")
-	f.IntVar(&c.clients, "clients", 16, "operations in flight")
+	f.IntVar(&c.clients, "clients", 48, "operations in flight")
 	f.IntVar(&c.rate, "rate", 4000, "operations a second, at most")
 	f.IntVar(&c.keys, "keys", 200, "keys that are read and written")
 	f.Float64Var(&c.minServed, "min-served", 0.8, "share of the seconds in which reads and writes must go on")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,10 +42,14 @@ func run(ctx context.Context, c config) (*chaos.Report, error) {
 	if err := command.EmptyDir(c.dir); err != nil {
 		return nil, err
 	}
+	faults := slices.DeleteFunc(chaos.Faults(c.durable), func(f chaos.Fault) bool { return c.only != nil && !c.only.MatchString(f.Name) })
+	if len(faults) == 0 {
+		return nil, fmt.Errorf("no fault has a name like %q", c.only)
+	}
 	report := &chaos.Report{Seed: c.seed, Durable: c.durable, History: "history.jsonl"}
 	history := filepath.Join(c.dir, report.History)
 	fmt.Printf("dalio chaos: %d replicas, seed %d, for %v\n", c.replicas, c.seed, c.duration)
-	if err := wreck(ctx, c, report, history); err != nil {
+	if err := wreck(ctx, c, faults, report, history); err != nil {
 		return nil, err
 	}
 	fmt.Printf("auditing %d operations\n", report.Total)
@@ -70,7 +75,7 @@ func run(ctx context.Context, c config) (*chaos.Report, error) {
 }
 
 // wreck runs the shard, its clients and the nemesis.
-func wreck(ctx context.Context, c config, report *chaos.Report, history string) (err error) {
+func wreck(ctx context.Context, c config, faults []chaos.Fault, report *chaos.Report, history string) (err error) {
 	shard, err := startShard(ctx, c)
 	if err != nil {
 		return err
@@ -81,11 +86,11 @@ func wreck(ctx context.Context, c config, report *chaos.Report, history string) 
 		return fmt.Errorf("create the history: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	faults, err := os.Create(filepath.Join(c.dir, "faults.jsonl"))
+	injected, err := os.Create(filepath.Join(c.dir, "faults.jsonl"))
 	if err != nil {
 		return fmt.Errorf("create the log of faults: %w", err)
 	}
-	defer func() { err = errors.Join(err, faults.Close()) }()
+	defer func() { err = errors.Join(err, injected.Close()) }()
 	recorder := traces.NewRecorder(file)
 	conn, err := shard.listen()
 	if err != nil {
@@ -103,8 +108,8 @@ func wreck(ctx context.Context, c config, report *chaos.Report, history string) 
 	for range c.clients {
 		clients = append(clients, load.Paced(meter.Watch(load.Shard(dialled)), pace))
 	}
-	log := json.NewEncoder(faults)
-	nemesis := &chaos.Nemesis{Shard: shard, Meter: meter, Faults: chaos.Faults(c.durable), Seed: c.seed,
+	log := json.NewEncoder(injected)
+	nemesis := &chaos.Nemesis{Shard: shard, Meter: meter, Faults: faults, Seed: c.seed,
 		Log: func(e chaos.Event) { _ = log.Encode(e) }} // What could not be written is missing from the log alone.
 	breaking, stop := context.WithTimeout(ctx, c.duration)
 	defer stop()

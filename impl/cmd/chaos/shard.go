@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,12 +32,15 @@ const (
 	restartAfter = 100 * time.Millisecond
 	askTimeout   = 300 * time.Millisecond
 	wholePoll    = 50 * time.Millisecond
+	adminPoll    = 10 * time.Millisecond
 )
 
 // shard is a cluster that can be broken.
 type shard struct {
 	*cluster.Cluster
 	replicas int
+	// served is the name of the coordinator that served when last asked.
+	served string
 }
 
 // diskBytes is the size of a replica's disk. Pebble keeps several logs and memtables
@@ -57,7 +61,7 @@ func startShard(ctx context.Context, c config) (*shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shard{running, c.replicas}
+	s := &shard{Cluster: running, replicas: c.replicas}
 	ready, cancel := context.WithTimeout(ctx, calm)
 	defer cancel()
 	if err := s.awaitWhole(ready); err != nil {
@@ -79,6 +83,9 @@ func (s *shard) awaitWhole(ctx context.Context) error {
 // Health asks the coordinators.
 func (s *shard) Health(ctx context.Context) chaos.Health {
 	h := s.Cluster.Health(ctx)
+	if h.Active != nil {
+		s.served = h.Active.Name
+	}
 	return chaos.Health{Serving: h.Active != nil, Members: h.Members, InSync: h.Serving, Standby: h.Standby}
 }
 
@@ -100,34 +107,32 @@ func (s *shard) coordinator(i int) *node {
 	return &node{s, fmt.Sprint("coordinator", i), func(v cluster.View) *cluster.Process { return v.Coordinators[i] }}
 }
 
-// active returns the index of the coordinator that serves.
+// active returns the index of the coordinator that served when the shard's health
+// was last looked at, before each fault: the state file is a moment behind.
 func (s *shard) active() int {
-	view := s.View()
-	for i, p := range view.Coordinators {
-		if p.Name == view.Coordinator.Name {
-			return i
-		}
-	}
-	return 0
+	return max(0, slices.IndexFunc(s.View().Coordinators, func(p *cluster.Process) bool { return p.Name == s.served }))
 }
 
 func (s *shard) Active() chaos.Node  { return s.coordinator(s.active()) }
 func (s *shard) Standby() chaos.Node { return s.coordinator((s.active() + 1) % coordinators) }
 func (s *shard) Clients() chaos.Node { return &node{s, "client", nil} }
 
-// Admin asks for what an operator may want. A replica that is removed, or replaced
-// by itself, is added again at once.
+// Admin asks for what an operator may want. A replica that is removed, drained, or
+// replaced by itself, is added again when it is out.
 func (s *shard) Admin(ctx context.Context, what string, replica chaos.Node) error {
 	if what == "failover" {
 		return s.post(ctx, s.Socket(s.Standby().(*node).process()), coordinator.FailoverPath, nil)
 	}
-	socket := s.View().StatusSocket
+	socket := s.Socket(s.Active().(*node).process())
 	address := fmt.Sprintf("%s:%d", replica.(*node).fabric().Addr, protocol.Port)
 	if what == "replace" {
 		what = "remove"
 	}
 	if err := coordinator.ChangeMembers(ctx, socket, coordinator.MemberChange{Do: what, Replica: address}); err != nil {
 		return err
+	}
+	for s.isMember(ctx, address) && ctx.Err() == nil {
+		sleep(ctx, adminPoll)
 	}
 	for {
 		err := coordinator.ChangeMembers(ctx, s.View().StatusSocket, coordinator.MemberChange{Do: "add", Replica: address})
@@ -136,6 +141,12 @@ func (s *shard) Admin(ctx context.Context, what string, replica chaos.Node) erro
 		}
 		sleep(ctx, wholePoll)
 	}
+}
+
+// isMember says whether the replica is one, as far as the shard tells.
+func (s *shard) isMember(ctx context.Context, address string) bool {
+	status := s.Cluster.Health(ctx).Status
+	return status == nil || slices.ContainsFunc(status.Members, func(m coordinator.Member) bool { return m.Address == address })
 }
 
 // Etcd stops or continues what keeps the configuration.
@@ -199,6 +210,11 @@ func (n *node) Name() string    { return n.name }
 func (n *node) Kill() error     { return n.process().Signal(syscall.SIGKILL) }
 func (n *node) Stop() error     { return n.process().Signal(syscall.SIGSTOP) }
 func (n *node) Continue() error { return n.process().Signal(syscall.SIGCONT) }
+
+func (n *node) Watch() (ended func() bool) {
+	p := n.process()
+	return func() bool { return !p.Running() }
+}
 
 func (n *node) Cut(d fabric.Direction, cut bool) error {
 	if cut {
