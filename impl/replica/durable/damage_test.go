@@ -211,6 +211,38 @@ func TestFailingDiskStopsAcknowledging(t *testing.T) {
 	}
 }
 
+// TestDiskThatFailsIsNotDamaged opens a whole disk while it is full, or fails: what
+// it holds stays where it is, and is there when it works again.
+func TestDiskThatFailsIsNotDamaged(t *testing.T) {
+	for kind, said := range map[errorfs.OpReadWrite]string{errorfs.OpIsWrite: "is full; make room", errorfs.OpIsRead: "input/output error"} {
+		memory := vfs.NewMem()
+		s := open(t, memory)
+		s.Put([]byte("k"), record(1, "v"))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		cause := map[errorfs.OpReadWrite]error{errorfs.OpIsWrite: syscall.ENOSPC, errorfs.OpIsRead: syscall.EIO}[kind]
+		broken := false
+		files := errorfs.Wrap(memory, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == kind && strings.Contains(op.Path, "db/") {
+				broken = true
+				return cause
+			}
+			return nil
+		}))
+		if s, err := durable.Open(dir, durable.Options{FS: files}); err == nil || !broken || !strings.Contains(err.Error(), said) {
+			t.Errorf("%v: opened %v, with %v", cause, s, err)
+		}
+		again := open(t, memory)
+		if d := again.Disk(); d.SetAside != "" || count(again) != 1 {
+			t.Errorf("%v: when it works again it has %d records, and %+v", cause, count(again), d)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestFsyncFails(t *testing.T) {
 	t.Setenv(failpoint.Environment, "1")
 	s := open(t, vfs.NewMem())

@@ -21,6 +21,9 @@ import (
 // many without asking for one.
 const journalBound = 4 << 20
 
+// isFull is what is the matter with a disk, and what to do.
+const isFull = "is full; make room and start the replica again"
+
 // fsync lets a sync fail, as that of a broken disk does.
 var fsync = failpoint.New("replica.fsync")
 
@@ -130,7 +133,7 @@ func (j *journal) fail(err error) {
 	j.failOnce.Do(func() {
 		what := "failed"
 		if errors.Is(err, syscall.ENOSPC) {
-			what = "is full; make room and start the replica again"
+			what = isFull
 		}
 		j.failure = fmt.Errorf("the disk of %s %s: %w", j.dir, what, err)
 		j.log.Error("the disk failed; nothing more is acknowledged", "dir", j.dir, "error", err)

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -172,6 +173,8 @@ func (s *Store) openFailed(err error) error {
 		return err
 	case pebble.IsCorruptionError(err) || errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the disk of %s %s: %w", s.journal.dir, isFull, err)
 	}
 	return fmt.Errorf("open the disk of %s (does another replica use it?): %w", s.journal.dir, err)
 }
