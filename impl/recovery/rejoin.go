@@ -82,6 +82,9 @@ func Rejoin(ctx context.Context, o *Options, megabytes int) (*Part, error) {
 	}, r.rejoin, func(ctx context.Context, s *site) error {
 		return errors.Join(d.check(ctx, s), sameEverywhere(ctx, s, d.records))
 	})
+	if err == nil && r.Before == 0 {
+		err = errors.New("rejoin: no operation ended OK before the replica was killed, so there is nothing to compare with")
+	}
 	if err != nil {
 		return p, err
 	}

@@ -166,19 +166,20 @@ func run(ctx context.Context, c *config) (*recovery.Report, error) {
 			continue
 		}
 		fmt.Printf("dalio recovery: %s\n", one.name)
-		p, err := one.run(ctx, c)
-		if err != nil {
-			return nil, err
+		var p *recovery.Part
+		if p, err = one.run(ctx, c); err == nil {
+			err = audit(ctx, c, p)
 		}
-		if err := audit(ctx, c, p); err != nil {
-			return nil, err
+		if err != nil {
+			report.Met = false
+			break // What was measured before is written all the same.
 		}
 		report.Parts = append(report.Parts, p)
 		report.Met = report.Met && p.Met() && p.Verdict == linear.Linearizable
 		p.Print(os.Stdout)
 	}
 	report.Took = time.Since(report.Started).Seconds()
-	return report, errors.Join(report.Write(filepath.Join(c.Dir, "report.json")), report.Plot(filepath.Join(c.Dir, "recovery.svg")))
+	return report, errors.Join(err, report.Write(filepath.Join(c.Dir, "report.json")), report.Plot(filepath.Join(c.Dir, "recovery.svg")))
 }
 
 // audit has a part's history judged.
