@@ -56,10 +56,11 @@ type Replica struct {
 
 // Opening is how an epoch began.
 type Opening struct {
-	Epoch       protocol.Epoch       `json:"epoch"`
-	Coordinator string               `json:"coordinator"`
-	Reason      string               `json:"reason"`
-	Members     []protocol.ReplicaID `json:"members"`
+	Epoch       protocol.Epoch `json:"epoch"`
+	Coordinator string         `json:"coordinator"`
+	Reason      string         `json:"reason"`
+	// Members are those with which it began; none before all of them have opened it.
+	Members []protocol.ReplicaID `json:"members"`
 	// At is in milliseconds since 1970, by the coordinator's clock.
 	At int64 `json:"at"`
 }
@@ -159,6 +160,23 @@ func (c Config) WithOpening(o Opening) Config {
 	c = c.Clone()
 	c.History = append(c.History, o)
 	c.History = c.History[max(0, len(c.History)-historyKept):]
+	return c
+}
+
+// IsOpened says whether the history knows with which members the epoch was opened.
+func (c Config) IsOpened() bool {
+	n := len(c.History)
+	return n == 0 || c.History[n-1].Epoch != c.Epoch || len(c.History[n-1].Members) > 0
+}
+
+// Opened returns c with the members noted in the history, if IsOpened is false.
+func (c Config) Opened() Config {
+	c = c.Clone()
+	if !c.IsOpened() {
+		for _, member := range c.Members {
+			c.History[len(c.History)-1].Members = append(c.History[len(c.History)-1].Members, member.ID)
+		}
+	}
 	return c
 }
 

@@ -56,7 +56,8 @@ func (m *manager) view() membership.View {
 // noteOld tells the disks that are from the past. Tombstones are collected only
 // when every member has made durable that all before is settled: a disk that does
 // not know so much has been put back to what it was, and so has one that does not
-// know an epoch which it was opened in.
+// know an epoch which it was opened in. (The history has the members of an epoch
+// only when all of them have made its opening durable.)
 func (m *manager) noteOld(v *membership.View) {
 	for _, member := range v.Config.Members {
 		r := m.follow(member.Address).look(time.Now(), joinerPatience).status.Returned

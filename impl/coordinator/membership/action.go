@@ -42,7 +42,7 @@ const (
 	OpenKernel  Kind = "opened"
 
 	// The rest, in no order.
-	Confirm   Kind = "confirmed" // The configuration is written again as it is.
+	Confirm   Kind = "confirmed" // The configuration is written again, with who was there when the epoch was opened.
 	Expel     Kind = "expelled"
 	Replace   Kind = "replaced"
 	LeastSize Kind = "least-size-set"

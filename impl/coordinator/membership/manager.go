@@ -91,8 +91,8 @@ func (m *Manager) Next(v *View) Action {
 	case !serving:
 		clear(m.joining)
 		return Action{Kind: Wait}
-	case !m.sure:
-		return Action{Kind: Confirm, Config: v.Config}
+	case !m.sure || !v.Config.IsOpened():
+		return Action{Kind: Confirm, Config: v.Config.Opened()}
 	case v.allReturned():
 		return m.claim(v, "the replicas have come back")
 	}
@@ -246,11 +246,6 @@ func (m *Manager) fence(v *View) Action {
 func (m *Manager) cutTo(c config.Config) config.Config {
 	c = c.Clone()
 	c.Members = m.taking.recovered
-	if n := len(c.History); n > 0 && c.History[n-1].Epoch == m.taking.epoch {
-		for _, member := range c.Members {
-			c.History[n-1].Members = append(c.History[n-1].Members, member.ID)
-		}
-	}
 	return c
 }
 

@@ -144,6 +144,16 @@ func TestSteps(t *testing.T) {
 					v.Config = a.Config
 				}
 			}
+			// Who was there is noted when all have opened the epoch for certain: one who
+			// does not know of it then has lost something.
+			if v.Config.IsOpened() {
+				t.Errorf("before the kernel is open the history says %+v", v.Config.History)
+			}
+			v.Kernel = Kernel{Epoch: 5, Members: 0b11, Serving: 0b11}
+			a := expect(t, m, v, Confirm)
+			if last := a.Config.History[len(a.Config.History)-1]; !a.Config.IsOpened() || len(last.Members) != 2 {
+				t.Errorf("noted: %+v", last)
+			}
 		}},
 		{"a change that failed", func(t *testing.T) {
 			m, v := sureManager(), joinable()
