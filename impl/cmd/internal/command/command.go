@@ -8,9 +8,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -57,13 +59,31 @@ func NeedRoot() error {
 	return nil
 }
 
-// EmptyDir makes the folder for the results, without those of the last run.
+// mark is the file by which a folder is known to be for results. The others are
+// what runs have left before there was a mark.
+const mark = ".dalio-results"
+
+var marks = []string{mark, "report.json", "history.jsonl"}
+
+// EmptyDir makes the folder for the results, without those of the last run. It
+// returns an error if the folder has something that no run has left there.
 func EmptyDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for the last run's results: %w", err)
+	}
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(marks, e.Name()) })
+	if len(entries) > 0 && !ours {
+		return fmt.Errorf("%s has something else than results of this command, which would be removed: name another folder, or empty it", dir)
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove the last run's results: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder for the results: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, mark), nil, 0o644); err != nil {
+		return fmt.Errorf("mark the folder for the results: %w", err)
 	}
 	return nil
 }
