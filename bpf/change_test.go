@@ -4,7 +4,6 @@ package bpf
 
 import (
 	"errors"
-
 	"runtime"
 	"sync/atomic"
 	"testing"

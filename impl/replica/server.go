@@ -98,7 +98,7 @@ type Server struct {
 	// instance names this process.
 	instance string
 
-	// membership guards the five fields after it. A worker holds it for reading
+	// membership guards the four fields after it. A worker holds it for reading
 	// from when it looks at a message until the answer is sent.
 	membership sync.RWMutex
 	replica    protocol.Replica

@@ -40,10 +40,12 @@ type Store struct {
 	// the records there.
 	sessions, written protocol.SessionTable
 
-	// kept is guarded by the caller of Keep, and member by that of Begin.
+	// member is guarded by the caller of Begin.
+	member protocol.ReplicaID
+
+	// keptMu guards kept, and sessions once the store is open.
 	keptMu sync.Mutex
 	kept   kept
-	member protocol.ReplicaID
 }
 
 var _ replica.Keeper = (*Store)(nil)
