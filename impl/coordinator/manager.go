@@ -85,8 +85,8 @@ type manager struct {
 	followers map[netip.AddrPort]*follower
 	joining   map[netip.AddrPort]protocol.ReplicaID
 	taking    bool
-	// oldDisk is the member whose disk was last warned of.
-	oldDisk protocol.ReplicaID
+	// oldDisks has the members of whose disks was warned, by index.
+	oldDisks [protocol.MaxMembers]protocol.ReplicaID
 	// wanted is why the epoch should be taken, "" if it should not.
 	wanted string
 	// hurry ends the step in hand, if it is one that can be done at any other time.

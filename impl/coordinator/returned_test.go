@@ -59,3 +59,21 @@ func TestDiskFromThePast(t *testing.T) {
 		})
 	}
 }
+
+// TestOldDisksAreToldOnce: the members are looked at many times a second.
+func TestOldDisksAreToldOnce(t *testing.T) {
+	m, warnings := &manager{}, 0
+	for range 3 {
+		for _, id := range []protocol.ReplicaID{16, 17} {
+			if m.warnedOf(id) {
+				warnings++
+			}
+		}
+	}
+	if warnings != 2 {
+		t.Errorf("%d warnings of two disks", warnings)
+	}
+	if !m.warnedOf(32) {
+		t.Error("no warning of the next one with the same index")
+	}
+}

@@ -90,8 +90,9 @@ func (m *manager) noteOld(v *membership.View) {
 func (m *manager) warnedOf(id protocol.ReplicaID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first := m.oldDisk != id
-	m.oldDisk = id
+	warned := &m.oldDisks[id.Index()]
+	first := *warned != id
+	*warned = id
 	return first
 }
 
