@@ -64,6 +64,13 @@ func run(ctx context.Context, out io.Writer, set string, full bool, only string)
 	if err != nil {
 		return err
 	}
+	sources, err := readModules(filepath.Join(root, "spec"))
+	if err != nil {
+		return err
+	}
+	if err := manifest.checkCoverage(sources); err != nil {
+		return err
+	}
 	var jobs []job
 	switch set {
 	case "spec":
@@ -80,7 +87,7 @@ func run(ctx context.Context, out io.Writer, set string, full bool, only string)
 	if err != nil {
 		return err
 	}
-	checker := &checker{root: root, jar: jar, out: out}
+	checker := &checker{root: root, jar: jar, sources: sources, broken: manifest.OnlyBroken, out: out}
 	results := checker.runAll(ctx, jobs)
 	return summarize(out, set, results)
 }

@@ -11,10 +11,13 @@ import (
 
 // Manifest says what every configuration must give.
 type Manifest struct {
-	TLC         Artifact     `json:"tlc"`
-	Models      []Model      `json:"models"`
-	MustFail    []MustFail   `json:"must_fail"`
-	Simulations []Simulation `json:"simulations"`
+	TLC Artifact `json:"tlc"`
+	// OnlyBroken are the actions, by module of the models, that only a missing cure
+	// makes possible: no model takes them. Every other one is taken in the default set.
+	OnlyBroken  map[string][]string `json:"only_broken"`
+	Models      []Model             `json:"models"`
+	MustFail    []MustFail          `json:"must_fail"`
+	Simulations []Simulation        `json:"simulations"`
 }
 
 // Artifact is the checker itself, as Maven knows it.
@@ -29,8 +32,8 @@ type Model struct {
 	Name      string   `json:"name"`
 	Module    string   `json:"module,omitempty"`    // MCDalio unless it says otherwise
 	Full      bool     `json:"full,omitempty"`      // too large for the default set
-	Coverage  bool     `json:"coverage,omitempty"`  // every action must be taken,
-	NotTaken  []string `json:"not_taken,omitempty"` // but for these, which must not be
+	Coverage  bool     `json:"coverage,omitempty"`  // every action is taken,
+	NotTaken  []string `json:"not_taken,omitempty"` // but for these and those of OnlyBroken
 	Generated int      `json:"generated"`
 	Distinct  int      `json:"distinct"`
 	Depth     int      `json:"depth"`
@@ -101,6 +104,9 @@ func readManifest(path string) (*Manifest, error) {
 		seen[m.Name] = true
 		if m.Module == "" {
 			m.Module = "MCDalio"
+		}
+		if _, known := manifest.OnlyBroken[m.Module]; !known {
+			return nil, fmt.Errorf("read manifest %s: only_broken says nothing of module %s", path, m.Module)
 		}
 	}
 	for _, s := range manifest.Simulations {

@@ -6,9 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"testing"
 )
@@ -37,28 +35,17 @@ func stepsOfTheCode(t *testing.T) []string {
 	return steps
 }
 
-var (
-	controlSteps = regexp.MustCompile(`(?ms)^ControlStep\(x\) ==\n(.*?)\n\n`)
-	actionName   = regexp.MustCompile(`\b[A-Z]\w+`)
-)
-
 // stepsOfTheSpecification returns the actions that a control plane of Shard.tla
 // takes.
 func stepsOfTheSpecification(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "Shard.tla"))
+	sources, err := readModules("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := controlSteps.FindSubmatch(text)
-	if body == nil {
-		t.Fatal("Shard.tla has no ControlStep")
-	}
-	var steps []string
-	for _, name := range actionName.FindAllString(string(body[1]), -1) {
-		if name != "Nodes" && name != "Config" && !slices.Contains(steps, name) {
-			steps = append(steps, name)
-		}
+	steps, err := sources.actions("Shard", "ControlStep")
+	if err != nil {
+		t.Fatal(err)
 	}
 	return steps
 }

@@ -113,54 +113,6 @@ func TestSimulationMustFindNothingInEnough(t *testing.T) {
 	}
 }
 
-// coverageSource is a module whose lines are where coverage.txt says.
-func coverageSource() []string {
-	source := make([]string, 440)
-	source[437] = `  \/ \E m \in Received("OpenResponse") : HandleOpenResponse(c, m)  `
-	source[438] = `  \/ \E m \in Received("WriteResponse") : HandleWriteResponse(c, m)  `
-	source[439] = `  \/ \E m \in Received("ReadResponse") : HandleReadResponse(c, m)  `
-	return source
-}
-
-func TestCoverageNamesActions(t *testing.T) {
-	out, err := parseOutput(recorded(t, "coverage.txt"), coverageSource())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for action, steps := range map[string]int{
-		"InvokeRead": 531, "Abandon": 0, "HandleOpenResponse": 1333,
-		"HandleWriteResponse": 2766, "HandleReadResponse": 799,
-	} {
-		if taken, there := out.Taken[action]; !there || taken != steps {
-			t.Errorf("action %s is taken %d times, want %d", action, taken, steps)
-		}
-	}
-	if _, err := parseOutput(recorded(t, "coverage.txt"), make([]string, 440)); err == nil {
-		t.Error("coverage that points to empty lines is accepted")
-	}
-}
-
-func TestEveryActionMustBeTaken(t *testing.T) {
-	covered := reclaim
-	covered.Coverage = true
-	out := parsed(t, recorded(t, "pass.txt"))
-	if judgeModel(covered, 0, out) == nil {
-		t.Error("a run without coverage is accepted")
-	}
-	out.Taken = map[string]int{"Init": 1, "InvokeRead": 5, "Lose": 0}
-	if judgeModel(covered, 0, out) == nil {
-		t.Error("an action that is never taken is accepted")
-	}
-	covered.NotTaken = []string{"Lose"}
-	if err := judgeModel(covered, 0, out); err != nil {
-		t.Error(err)
-	}
-	covered.NotTaken = []string{"Lose", "InvokeRead"}
-	if judgeModel(covered, 0, out) == nil {
-		t.Error("an action that must not be taken, and is, is accepted")
-	}
-}
-
 // The configurations in the repository are those of the manifest, and each one
 // that must fail is its twin without one cure.
 func TestManifestMatchesFiles(t *testing.T) {

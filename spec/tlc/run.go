@@ -59,6 +59,8 @@ func fetchTLC(ctx context.Context, root string, artifact Artifact) (string, erro
 // checker runs TLC.
 type checker struct {
 	root, jar string
+	sources   modules
+	broken    map[string][]string // as in the manifest
 
 	mu  sync.Mutex // guards out
 	out io.Writer
@@ -152,7 +154,18 @@ func (c *checker) checkModel(ctx context.Context, j job) result {
 	if err == nil {
 		err = judgeModel(*j.model, done.exit, done.output)
 	}
+	if err == nil && j.model.Coverage {
+		err = c.judgeCoverage(*j.model, done.output.Taken)
+	}
 	return result{output: done.output, cpu: done.cpu, err: err}
+}
+
+func (c *checker) judgeCoverage(model Model, taken map[string]int) error {
+	actions, err := c.sources.actions(specOf(model.Module), "Next")
+	if err != nil {
+		return err
+	}
+	return judgeCoverage(model, taken, actions, c.broken[model.Module])
 }
 
 func (c *checker) checkSimulation(ctx context.Context, j job) result {
@@ -239,10 +252,6 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 		return finished{}, err
 	}
 	defer os.RemoveAll(directory)
-	source, err := os.ReadFile(filepath.Join(c.root, "spec", strings.TrimPrefix(j.module, "MC")+".tla"))
-	if err != nil {
-		return finished{}, err
-	}
 	limit := timeLimit
 	if j.full {
 		limit = fullLimit
@@ -271,7 +280,7 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	if err := os.WriteFile(filepath.Join(c.workDir(), j.name+".log"), text, 0o644); err != nil {
 		return finished{}, err
 	}
-	out, err := parseOutput(string(text), strings.Split(string(source), "\n"))
+	out, err := parseOutput(string(text), c.sources)
 	state := java.ProcessState
 	return finished{string(text), out, state.ExitCode(), state.UserTime() + state.SystemTime()}, err
 }
