@@ -9,11 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +26,7 @@ import (
 	"dalio/impl/fabric"
 	"dalio/impl/internal/failpoint"
 	"dalio/impl/internal/unixsocket"
+	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
 
@@ -86,7 +90,42 @@ func (s *shard) Health(ctx context.Context) chaos.Health {
 	if h.Active != nil {
 		s.served = h.Active.Name
 	}
-	return chaos.Health{Serving: h.Active != nil, Members: h.Members, InSync: h.Serving, Standby: h.Standby}
+	return chaos.Health{Serving: h.Active != nil, Members: h.Members, InSync: s.present(ctx, h.Status), Standby: h.Standby}
+}
+
+// present counts the serving members that are really there. The coordinator learns
+// a moment late that one is gone, and that moment is enough to break the last one
+// too that holds anything.
+func (s *shard) present(ctx context.Context, status *coordinator.Status) int {
+	if status == nil {
+		return 0
+	}
+	var count atomic.Int64
+	var asking sync.WaitGroup
+	for _, m := range status.Members {
+		address, err := netip.ParseAddrPort(m.Address)
+		if err != nil || !m.Serving {
+			continue
+		}
+		asking.Go(func() {
+			replica := control.NewClient(address, control.Options{Timeout: askTimeout, Dial: s.dial})
+			defer replica.Close()
+			if told, err := replica.Status(ctx); err == nil && uint32(told.ID) == m.ID && told.Returned == nil {
+				count.Add(1)
+			}
+		})
+	}
+	asking.Wait()
+	return int(count.Load())
+}
+
+// dial connects from the clients' node.
+func (s *shard) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	err = s.Client.Do(func() (err error) {
+		conn, err = (&net.Dialer{Timeout: askTimeout}).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
 }
 
 func (s *shard) Replicas() (nodes []chaos.Node) {
@@ -207,7 +246,7 @@ func (n *node) fabric() *fabric.Node {
 }
 
 func (n *node) Name() string    { return n.name }
-func (n *node) Kill() error     { return n.process().Signal(syscall.SIGKILL) }
+func (n *node) Kill() error     { return n.process().Kill() }
 func (n *node) Stop() error     { return n.process().Signal(syscall.SIGSTOP) }
 func (n *node) Continue() error { return n.process().Signal(syscall.SIGCONT) }
 
@@ -236,14 +275,7 @@ func (n *node) Arm(ctx context.Context, point string, a failpoint.Action) error 
 		return n.shard.post(ctx, n.shard.Socket(p), coordinator.FailpointsPath, form)
 	}
 	address := fmt.Sprintf("%s:%d", p.Node.Addr, protocol.Port)
-	dial := func(ctx context.Context, network, _ string) (conn net.Conn, err error) {
-		err = n.shard.Client.Do(func() (err error) {
-			conn, err = (&net.Dialer{Timeout: askTimeout}).DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
-	}
-	return post(ctx, dial, "http://"+address+"/failpoints", form)
+	return post(ctx, n.shard.dial, "http://"+address+"/failpoints", form)
 }
 
 func (n *node) SetClock(ahead time.Duration) { n.fabric().SetClock(ahead) }
