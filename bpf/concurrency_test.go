@@ -291,8 +291,8 @@ func TestConcurrentRetriesOfCoveredWrites(t *testing.T) {
 		if n := counters.Activities["covered"]; n != round*slots {
 			t.Fatalf("%d writes were committed %d times", round*slots, n)
 		}
-		if met = counters.Drops["contended"]; met == 0 && round == 100 {
-			t.Fatal("no two processors met: nothing is shown")
+		if met = counters.Drops["contended"]; met < 10 && round == 200 {
+			t.Fatalf("two processors met %d times: too little is shown", met)
 		}
 	}
 	t.Logf("two processors met %d times", met)

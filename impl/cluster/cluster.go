@@ -135,7 +135,8 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Cluster{Rack: rack, dir: dir, durable: o.Durable, diskBytes: o.DiskBytes, logs: logs, executable: o.Executable, restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
+	c := &Cluster{Rack: rack, dir: dir, durable: o.Durable, diskBytes: o.DiskBytes, logs: logs, executable: o.Executable,
+		restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
 	c.close = sync.OnceValue(c.shutdown)
 	c.unhook = func() bool { return false }
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)

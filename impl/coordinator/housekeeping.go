@@ -260,6 +260,8 @@ func (m *manager) describe(address string, r replicaView, c *config.Config, k *m
 		}
 		s.ID = uint32(member.ID)
 		switch {
+		case r.status.Returned != nil && r.status.ID == member.ID:
+			s.State = "returned"
 		case !member.InSync:
 			s.State = "joining"
 		case k.Epoch == 0 || k.Serving>>member.ID.Index()&1 != 0:

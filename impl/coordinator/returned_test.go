@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
@@ -49,6 +50,9 @@ func TestDiskFromThePast(t *testing.T) {
 			}
 			m.followers[addresses[0]].status = control.Status{ID: 16, Returned: &c.returned}
 			v.Replicas[addresses[0]] = membership.Replica{Known: true, ID: 16, Returned: true}
+			if s := m.describe(addresses[0].String(), replicaView{status: m.followers[addresses[0]].status, known: true}, &v.Config, &membership.Kernel{}, time.Now()); s.State != "returned" {
+				t.Errorf("it is told to be %q", s.State)
+			}
 			m.noteOld(&v)
 			if got := v.Replicas[addresses[0]].Old; got != c.old {
 				t.Errorf("from the past: %v, want %v", got, c.old)

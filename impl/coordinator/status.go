@@ -65,7 +65,8 @@ type ReplicaStatus struct {
 	Address string `json:"address"`
 	// ID is its membership's, or what it believes to be, 0 for none.
 	ID uint32 `json:"id"`
-	// State is serving, in sync, joining, waiting (to be joined), drained or absent.
+	// State is serving, in sync, joining, returned (with its disk, and closed until it
+	// is recovered from or joins again), waiting (to be joined), drained or absent.
 	State     string   `json:"state"`
 	Suspected bool     `json:"suspected"`
 	LastHeard *float64 `json:"last_heard_seconds"`
