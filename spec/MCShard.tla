@@ -37,6 +37,13 @@ ReadBack(c, n) ==
     [] n = 1 \/ (n = 2 /\ c = a) -> {Get("k")}
     [] OTHER -> {}
 
+\* a writes k once; b reads it, writes it, and reads it again.
+ReadAround(c, n) ==
+  CASE n = 1 /\ c = a -> {Put("k", Name(c))}
+    [] n = 2 /\ c = b -> {Put("k", Name(c))}
+    [] n \in {1, 3} /\ c = b -> {Get("k")}
+    [] OTHER -> {}
+
 \* a puts k and then deletes it, everybody else reads it once.
 PutThenDelete(c, n) ==
   CASE n = 1 /\ c = a -> {Put("k", Name(c))}

@@ -68,9 +68,6 @@ var reports = map[string]verdict{
 	"RefinesRegister": {exit: 13, errors: []string{"Action property of module Register is violated."}},
 	"Answered":        {exit: 13, errors: []string{"Temporal properties were violated."}},
 	"Linearizable":    broken("Linearizable"),
-	"OneVersion":      broken("OneVersion"),
-	"CommittedHeld":   broken("CommittedHeld"),
-	"Chain":           broken("Chain"),
 }
 
 // broken is the report of a violated invariant.
