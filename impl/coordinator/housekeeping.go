@@ -4,6 +4,9 @@ package coordinator
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"dalio/bpf"
@@ -11,7 +14,6 @@ import (
 	"dalio/impl/coordinator/membership"
 	"dalio/impl/replica/control"
 	"dalio/protocol"
-	"sync"
 )
 
 const (
@@ -107,6 +109,12 @@ func (m *manager) settleOnce(ctx context.Context) error {
 		return err
 	}
 	s := control.Settlement{Epoch: known.Epoch, Floor: floor, Collect: m.collectMark(&known, &last, busy)}
+	m.mu.Lock()
+	if m.taking || len(m.joining) > 0 {
+		// Somebody may have begun to join with the mark as it was before.
+		s.Collect = protocol.Version{}
+	}
+	m.mu.Unlock()
 	confirmed := m.tellSettled(ctx, known.Members, s)
 	m.mu.Lock()
 	m.floor = confirmed
@@ -132,6 +140,34 @@ func (m *manager) collectMark(c *config.Config, last *floor, joining bool) proto
 	return m.asker.collected(highest)
 }
 
+// learnMark asks the members up to where tombstones have been collected before
+// somebody joins, who is to take older writes for stale. A predecessor may have
+// told them a moment ago.
+func (m *manager) learnMark(ctx context.Context, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	defer cancel()
+	answered, problems := 0, []error(nil)
+	for _, member := range c.Members {
+		if !member.InSync {
+			continue
+		}
+		s, err := m.asker.clientAt(member.Address).Status(ctx)
+		if err == nil && s.ID != member.ID {
+			err = fmt.Errorf("replica %v: it is member %d, and not %d any more", member.Address, s.ID, member.ID)
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		answered++
+		m.asker.collected(s.Collect)
+	}
+	if answered == 0 {
+		return fmt.Errorf("no member in sync tells up to where tombstones have been collected: %w", errors.Join(problems...))
+	}
+	return nil
+}
+
 func (m *manager) tellSettled(ctx context.Context, members []config.Member, s control.Settlement) floor {
 	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
 	defer cancel()
@@ -140,7 +176,7 @@ func (m *manager) tellSettled(ctx context.Context, members []config.Member, s co
 	var all sync.WaitGroup
 	for _, member := range members {
 		all.Go(func() {
-			if m.clientAt(member.Address).Settle(ctx, s) == nil {
+			if m.asker.clientAt(member.Address).Settle(ctx, s) == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				told.by[member.ID] = true

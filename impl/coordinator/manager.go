@@ -356,6 +356,12 @@ func (m *manager) take(ctx context.Context, a *membership.Action, v *membership.
 			return err
 		}
 	}
+	if a.Kind == membership.Assign && v.Config.Epoch != 0 {
+		if err := m.learnMark(ctx, &v.Config); err != nil {
+			m.steps.Failed(a)
+			return err
+		}
+	}
 	fenced, err := m.do(ctx, a, revision, v.Config.Sessions)
 	if err == nil {
 		err = points[a.Kind].Hit()

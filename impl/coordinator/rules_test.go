@@ -111,6 +111,82 @@ func TestCollectMark(t *testing.T) {
 	}
 }
 
+// member is a replica that tells its state, and keeps what it was told to be settled.
+type member struct {
+	status control.Status
+	told   control.Settlement
+}
+
+func (r *member) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if request.URL.Path == control.SettlePath {
+		_ = json.NewDecoder(request.Body).Decode(&r.told)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(r.status) // Who asks tells what is wrong with it.
+}
+
+// surround has the manager ask these when it asks its members.
+func surround(t *testing.T, m *manager, members ...*member) {
+	clients := map[netip.AddrPort]*control.Client{}
+	for i, r := range members {
+		server := httptest.NewServer(r)
+		t.Cleanup(server.Close)
+		clients[placeOf(i)] = control.NewClient(netip.MustParseAddrPort(strings.TrimPrefix(server.URL, "http://")), control.Options{})
+		t.Cleanup(clients[placeOf(i)].Close)
+	}
+	m.asker.clientAt = func(a netip.AddrPort) *control.Client { return clients[a] }
+}
+
+// TestJoinersLearnTheMark: a coordinator that has told the members of no mark yet
+// asks them before anybody joins (hazard 40).
+func TestJoinersLearnTheMark(t *testing.T) {
+	m, store := ruled(&still{})
+	low, high := protocol.Version{Epoch: 5, Seq: 3}, protocol.Version{Epoch: 5, Seq: 9}
+	members := []*member{{status: control.Status{ID: 16, Collect: low}}, {status: control.Status{ID: 17, Collect: high}}}
+	surround(t, m, members...)
+	if err := m.learnMark(t.Context(), &store.config); err != nil || m.asker.collected(protocol.Version{}) != high {
+		t.Errorf("%v, mark %v, want %v", err, m.asker.collect, high)
+	}
+	members[0].status.ID, members[1].status.ID = 33, 0
+	if err := m.learnMark(t.Context(), &store.config); err == nil {
+		t.Error("nobody in sync answered, and that was no error")
+	}
+}
+
+// late is a data plane with somebody who joins while its floor is looked for.
+type late struct {
+	still
+	join func()
+}
+
+func (l *late) Floor() (protocol.Version, error) {
+	l.join()
+	return protocol.Version{Epoch: 5, Seq: 95}, nil
+}
+
+// TestNothingIsCollectedOnceSomebodyJoins: who began to join while the mark was
+// being raised may not know of it (hazard 40).
+func TestNothingIsCollectedOnceSomebodyJoins(t *testing.T) {
+	for _, joins := range []bool{false, true} {
+		data := &late{join: func() {}}
+		m, _ := ruled(data)
+		if joins {
+			data.join = func() { m.joining = map[netip.AddrPort]protocol.ReplicaID{placeOf(2): 49} }
+		}
+		members := []*member{{}, {}}
+		surround(t, m, members...)
+		m.floor = floor{told: protocol.Version{Epoch: 5, Seq: 90}, by: map[protocol.ReplicaID]bool{16: true, 17: true}}
+		if err := m.settleOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range members {
+			if r.told.Floor.Seq != 95 || (r.told.Collect.Seq == 90) == joins {
+				t.Errorf("somebody joins: %t; a member was told %+v", joins, r.told)
+			}
+		}
+	}
+}
+
 // TestReplicasThatAreNotOurs: who belongs to another shard is not joined, which
 // would destroy what it holds, and who answers a fence under another id has
 // forgotten what the member held (hazard 25).
