@@ -50,7 +50,7 @@ LosePower ==
   /\ control' = [x \in Coordinators |-> Idle]
   /\ nodes' = [n \in Nodes |->
        [nodes[n] EXCEPT
-          !.open = FALSE, !.snapshot = Nothing,
+          !.open = FALSE, !.snapshot = Nothing, !.source = None,
           !.catchup = IF @ = "done" THEN @ ELSE "none",
           !.store = IF PersistFirst THEN @ ELSE Blank.store,
           !.sessions = IF PersistFirst THEN @ ELSE Blank.sessions]]

@@ -107,7 +107,9 @@ GrowConfig(x) ==
 (* The joining member catches up from an in-sync one, in parts that are    *)
 (* read and applied while writes go on.  The session records are read      *)
 (* first.  A write that reaches the source between the two is then copied  *)
-(* without its session's record, but its own says whose it is.  A durable  *)
+(* without its session's record, but its own says whose it is.  All parts  *)
+(* are of one source, or it begins again: an uncommitted write may be in   *)
+(* the sessions of one and not in the records of another.  A durable       *)
 (* replica may ask for what differs only.  That goes both ways: what it    *)
 (* has of before and the source has not, it drops.                         *)
 (***************************************************************************)
@@ -118,14 +120,19 @@ MayCatchUp(n, source) ==
   /\ nodes[n].epoch = Epoch /\ nodes[source].epoch = Epoch
 
 ReadSessions(n, source) ==
-  /\ MayCatchUp(n, source) /\ nodes[n].catchup = "none"
+  /\ MayCatchUp(n, source)
+  /\ \/ nodes[n].catchup = "none"
+     \/ /\ nodes[n].catchup = "sessions"
+        /\ \A q \in Nodes : nodes[q].id = nodes[n].source =>
+                           ~MayCatchUp(n, q)
   /\ nodes' = [nodes EXCEPT
-       ![n].catchup = "sessions",
+       ![n].catchup = "sessions", ![n].source = nodes[source].id,
        ![n].snapshot.sessions = nodes[source].sessions]
   /\ UNCHANGED <<shard, kernel, messages, replies, clients, faults, committed>>
 
 ReadRecords(n, source) ==
   /\ MayCatchUp(n, source) /\ nodes[n].catchup = "sessions"
+  /\ nodes[source].id = nodes[n].source
   /\ nodes' = [nodes EXCEPT
        ![n].catchup = "records",
        ![n].snapshot.records = nodes[source].store]
@@ -152,7 +159,8 @@ ApplySnapshot(n) ==
       /\ nodes' = [nodes EXCEPT
            ![n].store = [k \in Keys |-> Record(k)],
            ![n].sessions = [s \in Slots |-> Result(s)],
-           ![n].old = {}, ![n].snapshot = Nothing, ![n].catchup = "done"]
+           ![n].old = {}, ![n].snapshot = Nothing, ![n].source = None,
+           ![n].catchup = "done"]
       /\ UNCHANGED <<shard, kernel, messages, replies, clients, faults,
                      committed>>
 

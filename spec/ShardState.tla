@@ -199,14 +199,14 @@ Idle == [taking |-> 0, phase |-> "none", recovered |-> Nothing,
 (***************************************************************************)
 (* A replica.  old are the keys and slots whose contents are of an earlier *)
 (* membership: they prove nothing.  Tombstones up to mark may be gone.     *)
-(* snapshot is what was read from the source of a catch-up, and not yet    *)
-(* applied.                                                                *)
+(* snapshot is what was read from the source of a catch-up, the member     *)
+(* source, and not yet applied.                                            *)
 (***************************************************************************)
 Blank == [id |-> None, epoch |-> 0, open |-> FALSE,
           store |-> [k \in Keys |-> NothingStored],
           sessions |-> [s \in Slots |-> NothingRecorded],
           old |-> {}, floor |-> Zero, mark |-> Zero,
-          snapshot |-> Nothing, catchup |-> "none"]
+          snapshot |-> Nothing, source |-> None, catchup |-> "none"]
 
 \* The node that is r now, if it has not been lost.
 Holds(r) == nodes[NodeOf(r)].id = r
@@ -274,6 +274,7 @@ TypeOK ==
        /\ IsContents(nodes[n].store)
        /\ nodes[n].floor \in Versions /\ nodes[n].mark \in Versions
        /\ nodes[n].old \subseteq Keys \cup Slots
+       /\ nodes[n].source \in Ids \cup {None}
   /\ \A c \in Clients : sessions[c] = None \/ IsSession(sessions[c])
   /\ requests \in [Clients -> Nat]
   /\ DOMAIN calls = Clients /\ DOMAIN possible = Keys
