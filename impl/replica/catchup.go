@@ -110,15 +110,20 @@ func (s *Server) forgetCatchUp() {
 	}
 }
 
-// runCatchUp makes this replica hold what its source holds. The sessions come
-// first, and each record later brings that of its writer.
+// runCatchUp makes this replica hold what its source holds. The sessions are asked
+// for first, and each record later brings that of its writer. But they are recorded
+// last: a session record tells that a write took effect, which may be a pending one
+// that the source has, and that this replica lacks if another source goes on.
 func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 	source := control.NewClient(c.request.Source, control.Options{})
 	defer source.Close()
 	limit := newThrottle(c.request.Rate)
+	var sessions []protocol.SessionRecord // The size of the session table at most.
 	err := s.persist(ctx, c, func() error {
+		sessions = sessions[:0]
 		return source.Sessions(ctx, c.request.Epoch, func(m *protocol.Message) error {
-			return s.during(c, func() { s.sessions.Record(sessionRecord(m)) })
+			sessions = append(sessions, sessionRecord(m))
+			return nil
 		})
 	})
 	if err != nil {
@@ -150,7 +155,11 @@ func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 			if missing > 0 {
 				return fmt.Errorf("%d settled records were missing after all ranges had been fetched from %v", missing, c.request.Source)
 			}
-			return nil
+			return s.during(c, func() {
+				for _, r := range sessions {
+					s.sessions.Record(r)
+				}
+			})
 		}
 		c.restart()
 	}

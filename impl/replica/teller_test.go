@@ -90,6 +90,26 @@ func TestCatchUpBringsSessions(t *testing.T) {
 	}
 }
 
+// TestCatchUpKeepsToOneSource: what a source that is given up said of sessions may
+// be of a write that only it had (hazard 11).
+func TestCatchUpKeepsToOneSource(t *testing.T) {
+	n := newNode(t, nil)
+	n.must(n.assign(17, 1))
+	late := []protocol.Message{held("k", "v", 4)}
+	first := &teller{sessions: []protocol.Message{{Type: protocol.WriteAck, Writer: sessionOf(3), Session: sessionOf(3), Request: 3}},
+		floor: protocol.Version{Epoch: 1, Seq: 4}, rounds: [][]protocol.Message{{}, late}}
+	if p := n.catchUp(first.tell(t), 0); p.State != control.Failed {
+		t.Fatalf("from the first source: %+v", p)
+	}
+	second := &teller{rounds: [][]protocol.Message{{}}}
+	if p := n.catchUp(second.tell(t), 0); p.State != control.Done {
+		t.Fatalf("from the second source: %+v", p)
+	}
+	if got := n.status().Sessions; got != 1 { // That of the record's writer.
+		t.Errorf("it has %d session records, want 1", got)
+	}
+}
+
 // TestCatchUpDoesNotGoBack: a write that came under the new id is newer than what
 // the source had of the key when it was asked (hazard 34).
 func TestCatchUpDoesNotGoBack(t *testing.T) {
