@@ -3,7 +3,7 @@
 // Command tlc runs the model checker TLC on the configurations of the
 // specification, and accepts nothing but the results pinned in its manifest.
 //
-//	go run ./spec/tlc [-full] [-only NAME] spec|must-fail
+//	go run ./spec/tlc [-full] [-only NAME] spec|must-fail...
 //
 // "spec" checks the models that must pass: no error, and exactly the pinned
 // numbers of states. "must-fail" checks the configurations that lack one cure:
@@ -29,17 +29,22 @@ func main() {
 	full := flag.Bool("full", false, "run the large models too")
 	only := flag.String("only", "", "run only the configuration of this `name`")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./spec/tlc [-full] [-only NAME] spec|must-fail")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./spec/tlc [-full] [-only NAME] spec|must-fail...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() != 1 {
+	if flag.NArg() == 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Stdout, flag.Arg(0), *full, *only)
+	var err error
+	for _, what := range flag.Args() {
+		if err = run(ctx, os.Stdout, what, *full, *only); err != nil {
+			break
+		}
+	}
 	if errors.Is(err, errUsage) {
 		fmt.Fprintln(os.Stderr, err)
 		flag.Usage()

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -271,6 +272,8 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 		"-config", configPath)
 	args = append(append(args, options...), j.module+".tla")
 	java := exec.CommandContext(ctx, "java", args...)
+	// It would go on for minutes after a command that was killed.
+	java.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	java.Dir = filepath.Join(c.root, "spec")
 	text, err := c.follow(java, j.name)
 	var ended *exec.ExitError
