@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"dalio/bpf"
 	"dalio/protocol"
 )
@@ -135,7 +137,12 @@ func TestLostLanes(t *testing.T) {
 	if err := around.awaitOperations(context.Background(), 1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := running.(*runningProcess).command.Process.Kill(); err != nil {
+	process := running.(*runningProcess).command.Process
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// Until it is gone it may yet answer, and end every lane.
+	if err := unix.Waitid(unix.P_PID, process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := around.Stop(); !errors.Is(err, ErrLanesLost) {
