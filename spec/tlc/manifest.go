@@ -4,9 +4,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Manifest says what every configuration must give.
@@ -130,6 +132,7 @@ type job struct {
 	config string // path below spec/
 	twin   string // path below spec/ of the passing twin, if it must fail
 	full   bool
+	size   int // distinct states of the model, or of the passing twin
 
 	// What it is: one of these.
 	model      *Model
@@ -144,10 +147,11 @@ func (m *Manifest) modelJobs(full bool, only string) []job {
 		if only == model.Name || only == "" && (full || !model.Full) {
 			jobs = append(jobs, job{
 				name: model.Name, module: model.Module, config: "models/" + model.Name + ".cfg",
-				model: model, full: model.Full,
+				model: model, full: model.Full, size: model.Distinct,
 			})
 		}
 	}
+	largestFirst(jobs)
 	for i := range m.Simulations {
 		s := &m.Simulations[i]
 		if only == s.Name || only == "" && full {
@@ -162,20 +166,28 @@ func (m *Manifest) mustFailJobs(only string) []job {
 	for i := range m.MustFail {
 		fail := &m.MustFail[i]
 		if only == fail.Name || only == "" {
+			twin := m.modelOf(fail.Twin)
 			jobs = append(jobs, job{
-				name: fail.Name, module: m.moduleOf(fail.Twin), config: "must_fail/" + fail.Name + ".cfg",
-				twin: "models/" + fail.Twin + ".cfg", mustFail: fail,
+				name: fail.Name, module: twin.Module, config: "must_fail/" + fail.Name + ".cfg",
+				twin: "models/" + fail.Twin + ".cfg", mustFail: fail, size: twin.Distinct,
 			})
 		}
 	}
+	largestFirst(jobs)
 	return jobs
 }
 
-func (m *Manifest) moduleOf(model string) string {
-	for i := range m.Models {
-		if m.Models[i].Name == model {
-			return m.Models[i].Module
+// modelOf returns the model of a name, or an empty one.
+func (m *Manifest) modelOf(name string) Model {
+	for _, model := range m.Models {
+		if model.Name == name {
+			return model
 		}
 	}
-	return ""
+	return Model{}
+}
+
+// largestFirst has the long ones not run last, alone.
+func largestFirst(jobs []job) {
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.size, a.size) })
 }
