@@ -22,6 +22,7 @@ import (
 // that is recorded and audited, which is slower.
 const (
 	hotKeySamples = 5
+	hotKeyClients = 64
 	hotKeyWindow  = 4 * time.Second
 	hotKeyDelay   = time.Millisecond
 )
@@ -30,9 +31,9 @@ const (
 // writes hot-key.json.
 func hotKey(ctx context.Context, c config) error {
 	fmt.Printf("\none hot key, half of the operations writes, through a real shard: %d replicas, %d clients in Go\n",
-		c.settings.Replicas, c.settings.Lanes)
+		c.settings.Replicas, hotKeyClients)
 	o := hotkey.Options{Dir: filepath.Join(c.dir, "hot-key"), Executable: c.executable, Object: c.object,
-		Replicas: c.settings.Replicas, Clients: c.settings.Lanes, Sockets: 2, Lasts: hotKeyWindow}
+		Replicas: c.settings.Replicas, Clients: hotKeyClients, Sockets: 2, Lasts: hotKeyWindow}
 	var samples []hotkey.Sample
 	for i := range 2 * (hotKeySamples + 1) {
 		o.Uneven = time.Duration(i%2) * hotKeyDelay
