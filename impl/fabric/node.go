@@ -3,6 +3,7 @@
 package fabric
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -52,6 +53,17 @@ func (n *Node) ListenUDP(port uint16) (*net.UDPConn, error) {
 		return nil, fmt.Errorf("open UDP socket on %s: %w", n.Name, err)
 	}
 	return conn, nil
+}
+
+// Dialer returns the dialer's DialContext as seen from the node.
+func (n *Node) Dialer(d net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		err = n.Do(func() (err error) {
+			conn, err = d.DialContext(ctx, network, address)
+			return err
+		})
+		return conn, err
+	}
 }
 
 // SetClock puts the monotonic clock that processes started on the node from now on

@@ -123,12 +123,5 @@ func sameEverywhere(ctx context.Context, s *site, least int) error {
 
 // control returns a client of a replica's control API, to be closed.
 func (s *site) control(p *cluster.Process) *control.Client {
-	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		err = s.Client.Do(func() (err error) {
-			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
-	}
-	return control.NewClient(netip.AddrPortFrom(p.Node.Addr, protocol.Port), control.Options{Timeout: digestTimeout, Dial: dial})
+	return control.NewClient(netip.AddrPortFrom(p.Node.Addr, protocol.Port), control.Options{Timeout: digestTimeout, Dial: s.Client.Dialer(net.Dialer{})})
 }

@@ -108,7 +108,7 @@ func (s *shard) present(ctx context.Context, status *coordinator.Status) int {
 			continue
 		}
 		asking.Go(func() {
-			replica := control.NewClient(address, control.Options{Timeout: askTimeout, Dial: s.dial})
+			replica := control.NewClient(address, control.Options{Timeout: askTimeout, Dial: s.dialer()})
 			defer replica.Close()
 			if told, err := replica.Status(ctx); err == nil && uint32(told.ID) == m.ID && told.Returned == nil {
 				count.Add(1)
@@ -119,13 +119,9 @@ func (s *shard) present(ctx context.Context, status *coordinator.Status) int {
 	return int(count.Load())
 }
 
-// dial connects from the clients' node.
-func (s *shard) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
-	err = s.Client.Do(func() (err error) {
-		conn, err = (&net.Dialer{Timeout: askTimeout}).DialContext(ctx, network, address)
-		return err
-	})
-	return conn, err
+// dialer connects from the clients' node.
+func (s *shard) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.Client.Dialer(net.Dialer{Timeout: askTimeout})
 }
 
 func (s *shard) Replicas() (nodes []chaos.Node) {
@@ -275,7 +271,7 @@ func (n *node) Arm(ctx context.Context, point string, a failpoint.Action) error 
 		return n.shard.post(ctx, n.shard.Socket(p), coordinator.FailpointsPath, form)
 	}
 	address := fmt.Sprintf("%s:%d", p.Node.Addr, protocol.Port)
-	return post(ctx, n.shard.dial, "http://"+address+"/failpoints", form)
+	return post(ctx, n.shard.dialer(), "http://"+address+"/failpoints", form)
 }
 
 func (n *node) SetClock(ahead time.Duration) { n.fabric().SetClock(ahead) }
