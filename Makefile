@@ -88,6 +88,14 @@ chaos: ## breaks a whole shard in every way while clients use it, and audits (DU
 	@$(MAKE) --no-print-directory build
 	$(BIN)/chaos --dir build/chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(DURABLE),--durable)
 
+# SEEDS is how many; SIM has further flags for build/bin/sim, such as SIM="--first 1000".
+SEEDS ?= 1000
+SIM ?=
+.PHONY: sim
+sim: ## deterministic simulations of a whole shard, the bytecode as coordinator, audited (SEEDS=100000)
+	@$(MAKE) --no-print-directory build
+	$(BIN)/sim --dir build/sim --seeds $(SEEDS) $(SIM)
+
 # RECOVERY has flags for build/bin/recovery, such as RECOVERY="--parts host-lost --hosts 10".
 RECOVERY ?=
 .PHONY: recovery

@@ -36,7 +36,7 @@ func Adopt(dir string, o Options) (*DataPlane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("adopt data plane in %s: %w", dir, err)
 	}
-	d := &DataPlane{options: o, pins: held}
+	d := &DataPlane{options: o, pins: held, now: Now}
 	if err := d.adopt(spec); err != nil {
 		return nil, errors.Join(fmt.Errorf("adopt data plane in %s: %w", dir, err), d.letGo())
 	}

@@ -120,7 +120,7 @@ func (d *DataPlane) hear(set uint16) error {
 	}
 	for i := range answered {
 		if set>>i&1 != 0 {
-			answered[i] = uint64(Now())
+			answered[i] = uint64(d.now())
 		}
 	}
 	if err := d.objects.Answered.Set(answered); err != nil {

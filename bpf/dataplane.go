@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -35,6 +36,8 @@ type DataPlane struct {
 	group [protocol.MaxMembers]int
 	// pins is nil while the data plane is not pinned.
 	pins *pins
+	// now is the clock that the programs read.
+	now func() time.Duration
 }
 
 // Load loads the data plane. It returns ErrOptions for options that can't work,
@@ -45,7 +48,7 @@ func Load(o Options) (*DataPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DataPlane{options: o}
+	d := &DataPlane{options: o, now: Now}
 	if err := spec.LoadAndAssign(&d.objects, nil); err != nil {
 		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
 	}

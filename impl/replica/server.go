@@ -97,6 +97,8 @@ type Server struct {
 	granted  int
 	// instance names this process.
 	instance string
+	// driven is the worker of Work, nil before that.
+	driven *worker
 
 	// membership guards the four fields after it. A worker holds it for reading
 	// from when it looks at a message until the answer is sent.
