@@ -23,6 +23,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"dalio/spec/jar"
 )
 
 func main() {
@@ -88,11 +90,11 @@ func run(ctx context.Context, out io.Writer, set string, full bool, only string)
 	if len(jobs) == 0 {
 		return fmt.Errorf("%w: no configuration of %s is named %q", errUsage, set, only)
 	}
-	jar, err := fetchTLC(ctx, root, manifest.TLC)
+	tlc, err := jar.Fetch(ctx, root, manifest.TLC)
 	if err != nil {
 		return err
 	}
-	checker := &checker{root: root, jar: jar, sources: sources, broken: manifest.OnlyBroken, out: out}
+	checker := &checker{root: root, jar: tlc, sources: sources, broken: manifest.OnlyBroken, out: out}
 	results := checker.runAll(ctx, jobs)
 	return summarize(out, set, results)
 }

@@ -9,24 +9,19 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"dalio/spec/jar"
 )
 
 // Manifest says what every configuration must give.
 type Manifest struct {
-	TLC Artifact `json:"tlc"`
+	TLC jar.Artifact `json:"tlc"`
 	// OnlyBroken are the actions, by module of the models, that only a missing cure
 	// makes possible: no model takes them. Every other one is taken in the default set.
 	OnlyBroken  map[string][]string `json:"only_broken"`
 	Models      []Model             `json:"models"`
 	MustFail    []MustFail          `json:"must_fail"`
 	Simulations []Simulation        `json:"simulations"`
-}
-
-// Artifact is the checker itself, as Maven knows it.
-type Artifact struct {
-	Coordinates string `json:"coordinates"`
-	File        string `json:"file"`
-	SHA256      string `json:"sha256"`
 }
 
 // Model is a configuration in models/ that must pass.

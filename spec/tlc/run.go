@@ -6,8 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,45 +15,18 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"dalio/spec/jar"
 )
 
 const (
 	// Two checkers of one worker each use two cores better than one of two,
 	// and the depth that one worker reports is always the same.
 	parallel  = 2
-	heap      = "-Xmx3g"
-	smallHeap = "-Xmx1g" // for the short runs that end in a counterexample
 	timeLimit = 20 * time.Minute
 	fullLimit = 3 * time.Hour
-	mavenTime = 5 * time.Minute
 )
-
-// fetchTLC gives the path of the checker's jar, fetched by Maven if it is not
-// there, and refuses any jar but the pinned one.
-func fetchTLC(ctx context.Context, root string, artifact Artifact) (string, error) {
-	directory := filepath.Join(root, "build", "tools")
-	jar := filepath.Join(directory, artifact.File)
-	if _, err := os.Stat(jar); errors.Is(err, os.ErrNotExist) {
-		ctx, cancel := context.WithTimeout(ctx, mavenTime)
-		defer cancel()
-		maven := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy",
-			"-Dartifact="+artifact.Coordinates, "-DoutputDirectory="+directory)
-		maven.Dir = root
-		if text, err := maven.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("fetch %s with Maven: %w\n%s", artifact.Coordinates, err, text)
-		}
-	}
-	data, err := os.ReadFile(jar)
-	if err != nil {
-		return "", fmt.Errorf("read the checker: %w", err)
-	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != artifact.SHA256 {
-		return "", fmt.Errorf("the checker %s has SHA-256 %x, not the pinned %s; remove it and run again", jar, sum, artifact.SHA256)
-	}
-	return jar, nil
-}
 
 // checker runs TLC.
 type checker struct {
@@ -259,22 +230,13 @@ func (c *checker) tlc(ctx context.Context, j job, configPath string, options ...
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	args := []string{"-XX:+UseSerialGC"}
+	run := jar.Run{Jar: c.jar, Scratch: directory, Java: []string{jar.Heap},
+		Directory: filepath.Join(c.root, "spec"), Module: j.module, Config: configPath, Options: options}
 	if j.mustFail != nil {
 		// A counterexample is found before the second compiler would pay off.
-		args = append(args, smallHeap, "-XX:TieredStopAtLevel=1")
-	} else {
-		args = append(args, heap)
+		run.Java = []string{jar.SmallHeap, "-XX:TieredStopAtLevel=1"}
 	}
-	args = append(args,
-		"-Xss16m", "-XX:-UsePerfData", "-Djava.io.tmpdir="+directory,
-		"-cp", c.jar, "tlc2.TLC", "-metadir", directory, "-cleanup", "-workers", "1", "-fp", "0",
-		"-config", configPath)
-	args = append(append(args, options...), j.module+".tla")
-	java := exec.CommandContext(ctx, "java", args...)
-	// It would go on for minutes after a command that was killed.
-	java.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	java.Dir = filepath.Join(c.root, "spec")
+	java := run.Command(ctx)
 	text, err := c.follow(java, j.name)
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) || ctx.Err() != nil {
