@@ -56,6 +56,9 @@ func TestFaultsComeInRoundsAndAreMended(t *testing.T) {
 		if a, b := injected["a"], injected["b"]; a < 10 || max(a-b, b-a) > 1 {
 			t.Errorf("a %d times, b %d times", a, b)
 		}
+		if a, d := injected["a"], injected["d"]; d < 2*a-2 || d > 2*a+2 {
+			t.Errorf("a %d times, d, which fails and so comes twice a round, %d times", a, d)
+		}
 		var r Report
 		r.Count(n)
 		if d := r.Faults["d"]; d.Injected != 0 || d.Failed != injected["d"] {

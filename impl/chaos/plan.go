@@ -39,10 +39,12 @@ type plan struct {
 	random *rand.Rand
 	// order has the faults to come, those that wait first.
 	order []int
+	// again are those that come once more in their round, because they failed.
+	again map[string]bool
 }
 
 func newPlan(faults []Fault, seed uint64) *plan {
-	return &plan{faults: faults, random: rand.New(rand.NewPCG(seed, 0))}
+	return &plan{faults: faults, random: rand.New(rand.NewPCG(seed, 0)), again: map[string]bool{}}
 }
 
 // next returns the first fault whose needs are met and calls passed for those that
@@ -69,6 +71,15 @@ func (p *plan) skip() *Fault {
 	f := &p.faults[p.order[0]]
 	p.order = p.order[1:]
 	return f
+}
+
+// struck takes note of how a fault went. One that failed, whose point was not
+// reached for example, comes once more.
+func (p *plan) struck(f *Fault, failed bool) {
+	p.again[f.Name] = failed && !p.again[f.Name]
+	if p.again[f.Name] {
+		p.order = append(p.order, slices.IndexFunc(p.faults, func(other Fault) bool { return other.Name == f.Name }))
+	}
 }
 
 // between returns a random duration.

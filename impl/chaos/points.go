@@ -37,7 +37,9 @@ func atPoints(durable bool) []Fault {
 	var faults []Fault
 	for _, point := range []string{"serving-shrunk", "config-shrunk", "mask-shrunk", "minted", "assigned", "mask-grown",
 		"config-grown", "caught-up", "in-sync", "settled"} {
-		faults = append(faults, killedAt("killed-at-"+point, "coordinator."+point, active, another))
+		f := killedAt("killed-at-"+point, "coordinator."+point, active, another)
+		f.Needs = twoToSpare // Whichever replica is killed, it served.
+		faults = append(faults, f)
 	}
 	for _, point := range []string{"epoch-taken", "fenced", "members-cut", "recents-collected", "installed", "replicas-opened", "opened"} {
 		faults = append(faults, killedAt("killed-at-"+point, "coordinator."+point, standby, failover))

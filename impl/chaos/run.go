@@ -64,6 +64,7 @@ func (n *Nemesis) Run(ctx context.Context) error {
 		if err := n.strike(ctx, f, p.random, p.between(0, f.Lasts)); err != nil {
 			return err
 		}
+		p.struck(f, n.events[len(n.events)-1].Error != "")
 		sleep(ctx, p.between(pauseMin, pauseMax))
 	}
 	return nil
