@@ -4,7 +4,7 @@
 (* says which calls a client may make as its nth; everything else that     *)
 (* bounds a model is a constant in its configuration.                      *)
 (***************************************************************************)
-EXTENDS Dalio, TLC
+EXTENDS Handled, TLC
 
 Put(k, v) == [op |-> "write", key |-> k, value |-> v]
 Delete(k) == [op |-> "write", key |-> k, value |-> Absent]

@@ -65,6 +65,8 @@ var reports = map[string]verdict{
 	"RefinesRegister": {exit: 13, errors: []string{"Action property of module Register is violated."}},
 	"Answered":        {exit: 13, errors: []string{"Temporal properties were violated."}},
 	"Linearizable":    broken("Linearizable"),
+	"StepsAreHandled": {exit: 13, errors: []string{"Action property StepsAreHandled is violated."}},
+	"StepsAreKnown":   {exit: 13, errors: []string{"Action property StepsAreKnown is violated."}},
 }
 
 // broken is the report of a violated invariant.
