@@ -80,6 +80,11 @@ cures: ## takes each cure out of the code, one at a time: a named test must fail
 	@scripts/setup test
 	go run ./checker/cures $(if $(ONLY),-only '$(ONLY)')
 
+.PHONY: coverage
+coverage: ## which blocks and branches of the bytecode the tests take; the rest must be listed with the reason
+	@scripts/setup test
+	go run ./checker/coverage
+
 # DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
 # DURABLE=1 gives the replicas disks, and breaks those and the whole shard's power too.
 DURATION ?= 1m

@@ -53,8 +53,9 @@ var (
 	_ = counterSet{}.Activities == [len(activityNames)]uint64{}
 )
 
-// embedded returns the object that is shipped, for one device or for several.
-func embedded(several bool) (*ebpf.CollectionSpec, error) {
+// embedded returns the object that is shipped, for one device or for several. It is
+// a variable so that tests can have it counted which of its branches they take.
+var embedded = func(several bool) (*ebpf.CollectionSpec, error) {
 	if several {
 		return loadSeveral()
 	}

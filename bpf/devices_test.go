@@ -5,6 +5,7 @@ package bpf
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -63,19 +64,32 @@ func (c *crossroads) handle(t *rapid.T, w *world, frame []byte) protocol.Outcome
 	if rapid.IntRange(0, 15).Draw(t, "moved") == 15 {
 		ingress = rapid.IntRange(0, len(c.wires)-1).Draw(t, "device")
 	}
-	got, egress, err := c.dp.handleFrom(c.wires[ingress].coordinator, frame)
+	got, complaint, err := c.examine(w.model, frame, ingress)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := w.model.HandleFrame(bytes.Clone(frame))
-	number := c.complete(frame, ingress, &want)
-	if difference := differ(c.dp, w.model, got, want); difference != "" {
-		t.Fatalf("%s: %s", action(frame), difference)
-	}
-	if got.Verdict == protocol.Transmit && egress != c.wires[number].coordinator {
-		t.Fatalf("%s: the frame leaves by device %d, want %d", action(frame), egress, c.wires[number].coordinator)
+	if complaint != "" {
+		t.Fatalf("%s: %s", action(frame), complaint)
 	}
 	return got
+}
+
+// examine runs the bytecode on a frame that comes in by the device with the number,
+// and says in what it differs from the model; "" means in nothing.
+func (c *crossroads) examine(model *protocol.Coordinator, frame []byte, ingress int) (got protocol.Outcome, complaint string, err error) {
+	got, egress, err := c.dp.handleFrom(c.wires[ingress].coordinator, frame)
+	if err != nil {
+		return got, "", err
+	}
+	want := model.HandleFrame(bytes.Clone(frame))
+	number := c.complete(frame, ingress, &want)
+	if difference := differ(c.dp, model, got, want); difference != "" {
+		return got, difference, nil
+	}
+	if got.Verdict == protocol.Transmit && egress != c.wires[number].coordinator {
+		return got, fmt.Sprintf("the frame leaves by device %d, want %d", egress, c.wires[number].coordinator), nil
+	}
+	return got, "", nil
 }
 
 // complete adds to the model's outcome what depends on devices.

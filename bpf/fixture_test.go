@@ -38,8 +38,17 @@ func load(t testing.TB, object string) *DataPlane {
 // loadFor does so for one device or for several.
 func loadFor(t testing.TB, object string, several bool) *DataPlane {
 	t.Helper()
-	d, err := Load(Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL, Lease: testLease, clockStands: 1,
-		Object: object, SeveralDevices: several})
+	return loadWith(t, Options{Lease: testLease, clockStands: 1, Object: object, SeveralDevices: several})
+}
+
+// loadWith does so with options, of which it fills in the tests' address and sizes.
+func loadWith(t testing.TB, o Options) *DataPlane {
+	t.Helper()
+	o.Self, o.SessionTTL = self, testTTL
+	if o.MaxSessions == 0 {
+		o.MaxSessions = testSlots
+	}
+	d, err := Load(o)
 	if err != nil {
 		t.Fatalf("the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: %v", err)
 	}

@@ -75,6 +75,7 @@ var telling = []place{
 	header("client IP", 68, 4, 0),
 	header("client IP", 68, 4, 0),
 	header("client port", 72, 2, 0),
+	header("sent", 80, 8, 0),
 }
 
 // Forge hands the coordinator a frame that no correct sender makes, or none at

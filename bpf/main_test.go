@@ -39,6 +39,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	finish, err := countBranches(os.Getenv(countTo))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "count branches:", err)
+		os.Exit(1)
+	}
 	for name, value := range map[string]string{"rapid.checks": "1000", "rapid.steps": "300"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			if err := f.Value.Set(value); err != nil {
@@ -58,6 +63,10 @@ func TestMain(m *testing.M) {
 	}
 	status := m.Run()
 	stats.Close()
+	if err := finish(); err != nil {
+		fmt.Fprintln(os.Stderr, "count branches:", err)
+		status = 1
+	}
 	var names []string
 	for name := range runs {
 		names = append(names, name)
