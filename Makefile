@@ -114,7 +114,7 @@ bench: build ## the coordinator alone against the same in C and against its boun
 	$(BIN)/bench --dir build/bench
 
 .PHONY: audit-large
-audit-large: build ## the audit of a million operations, and of the same with one stale read: verdicts, time, memory
+audit-large: build ## the audit of a million operations, of ten million with versions, and of both with a stale read
 	go run ./checker/linear/internal/trial
 
 .PHONY: generate

@@ -28,6 +28,20 @@ type Event struct {
 	Value   *string // nil is JSON's null: no value, or an absent key
 	Time    int64   // nanoseconds of the run's one monotonic clock
 	Line    int     // where it was read; not part of the history
+	// Version is what the system says the operation wrote or read, nil if it says
+	// nothing. It is no part of what happened: nothing that is wrong without it can
+	// be right with it.
+	Version *Version
+}
+
+// Version tells which of a key's writes came first: the one whose epoch is less or,
+// of the same epoch, whose seq is. The zero version stands for the time before the
+// key's first write.
+type Version struct{ Epoch, Seq uint64 }
+
+// Less says whether v comes before w.
+func (v Version) Less(w Version) bool {
+	return v.Epoch < w.Epoch || v.Epoch == w.Epoch && v.Seq < w.Seq
 }
 
 // Error says where a history is unreadable, why, and what to do about it.

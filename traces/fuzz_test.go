@@ -14,6 +14,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(invokeWrite + okWrite + invokeRead + infoRead)
 	f.Add(`{"process":0,"type":"invoke","f":"write","key":"\u00e9","value":"\\","time":-1,"x":[{"y":"}"}]}`)
 	f.Add(`{"process":0,"type":"invoke","f":"write","key":"k","value":"\ud83d\ude00\ufffd","time":1,"Time":2,"a":{"time":3}}`)
+	f.Add(invokeWrite + strings.Replace(okWrite, "}", `,"version":[1,18]}`, 1))
 	f.Add(`{"process":0,"type":"invoke","f":"write","key":"k\",\"time\":9}","value":"[\t]","time":1,"x":"\"{\\"}`)
 	f.Fuzz(func(t *testing.T, history string) {
 		events, err := drain(NewReader(strings.NewReader(history), "fuzz"))
@@ -64,10 +65,31 @@ func decode(t *testing.T, raw []byte, v *any) {
 	}
 }
 
+// FuzzPlainLine: what is read the quick way is what it is the other way.
+func FuzzPlainLine(f *testing.F) {
+	for _, line := range []string{invokeWrite, okWrite, invokeRead, infoRead,
+		`{"process":10,"type":"ok","f":"read","key":"k ~","value":null,"time":0,"version":[0,999999999999999999]}`,
+		`{"process":01,"type":"ok","f":"read","key":"","value":"","time":1000000000000000000}`,
+		`{"process":9,"type":"ok","f":"delete","key":"\u0041","value":"é","time":-0,"version":[1]}`} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		var plain plainLines
+		quick, ok := plain.parse([]byte(line))
+		if !ok {
+			return
+		}
+		if slow, err := parseLine([]byte(line)); err != nil || !sameEvent(quick, slow) {
+			t.Fatalf("%q is read as %+v the quick way, and as %+v (%v) the other way", line, quick, slow, err)
+		}
+	})
+}
+
 // FuzzJepsenReader reads histories in EDN: what is accepted can be written as JSON
 // lines and read again.
 func FuzzJepsenReader(f *testing.F) {
 	f.Add(jepsenHistory)
+	f.Add(`{:process 0 :type :invoke :f :read :value [1 nil] :version [1 2]} {:process 0 :type :ok :f :read :value [1 2] :version [1 2.5]}`)
 	f.Add(`[{:process 0 :type :invoke :f :write :value [[1 "a"] #{:x 1/2}] :time nil} #_x {:process :nemesis}]`)
 	f.Fuzz(func(t *testing.T, history string) {
 		if events, err := readJepsen(history); err == nil {
@@ -99,6 +121,9 @@ func expectSameAgain(t *testing.T, events []Event) {
 
 func sameEvent(a, b Event) bool {
 	if (a.Value == nil) != (b.Value == nil) || a.Value != nil && *a.Value != *b.Value {
+		return false
+	}
+	if (a.Version == nil) != (b.Version == nil) || a.Version != nil && *a.Version != *b.Version {
 		return false
 	}
 	return a.Process == b.Process && a.Type == b.Type && a.F == b.F && a.Key == b.Key && a.Time == b.Time

@@ -102,8 +102,25 @@ func (r *JepsenReader) event(form *edn.Form) (Event, bool, error) {
 	if e.Time, err = r.time(fields[":time"]); err != nil {
 		return e, false, err
 	}
+	e.Version = versionIn(fields[":version"])
 	e.Key, e.Value, err = keyAndValue(fields[":value"])
 	return e, true, err
+}
+
+// versionIn returns the version in a field, nil if it is anything but two whole numbers.
+func versionIn(form *edn.Form) *Version {
+	if form == nil || form.Kind != edn.Vector || len(form.Items) != 2 {
+		return nil
+	}
+	var numbers [2]uint64
+	for i := range numbers {
+		n, err := strconv.ParseUint(form.Items[i].Text, 10, 64)
+		if err != nil || form.Items[i].Kind != edn.Number {
+			return nil
+		}
+		numbers[i] = n
+	}
+	return &Version{numbers[0], numbers[1]}
 }
 
 // entry returns the fields of an operation by keyword. Records of Jepsen's

@@ -20,6 +20,7 @@ const (
 	hasKey
 	hasValue
 	hasTime
+	hasVersion
 )
 
 // parseLine reads one JSON object. It does not use encoding/json's struct
@@ -51,7 +52,12 @@ func parseLine(line []byte) (Event, error) {
 		if err != nil {
 			return Event{}, err
 		}
-		if seen&bit != 0 {
+		switch {
+		case seen&bit == 0:
+		case bit == hasVersion:
+			// Evidence that contradicts itself is none.
+			e.Version = nil
+		default:
 			return Event{}, fmt.Errorf("the field %s appears twice: keep one", name)
 		}
 		seen |= bit
@@ -108,6 +114,9 @@ func (e *Event) setField(name, raw []byte) (int, error) {
 	case `"time"`:
 		e.Time, err = wholeNumber(name, raw)
 		return hasTime, err
+	case `"version"`:
+		e.Version = versionOf(raw)
+		return hasVersion, nil
 	}
 	return 0, nil
 }
@@ -119,6 +128,21 @@ func wholeNumber(name, raw []byte) (int64, error) {
 			name, clip(raw))
 	}
 	return n, nil
+}
+
+// versionOf returns the version in a field, nil if it is anything but two whole
+// numbers: other systems may call by that name what says nothing to us.
+func versionOf(raw []byte) *Version {
+	var numbers []json.Number
+	if json.Unmarshal(raw, &numbers) != nil || len(numbers) != 2 {
+		return nil
+	}
+	epoch, err := strconv.ParseUint(string(numbers[0]), 10, 64)
+	seq, err2 := strconv.ParseUint(string(numbers[1]), 10, 64)
+	if err != nil || err2 != nil {
+		return nil
+	}
+	return &Version{epoch, seq}
 }
 
 func text(name, raw []byte) (string, error) {

@@ -17,6 +17,7 @@ const MaxLine = 1 << 20
 // Reader reads a history in JSON lines, one event at a time.
 type Reader struct {
 	lines *lineReader
+	plain plainLines
 	rules *rules
 	file  string
 	seen  bool
@@ -60,9 +61,11 @@ func (r *Reader) next() (Event, error) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		event, err := parseLine(line)
-		if err != nil {
-			return Event{}, r.fail(r.lines.number, err)
+		event, plain := r.plain.parse(line)
+		if !plain {
+			if event, err = parseLine(line); err != nil {
+				return Event{}, r.fail(r.lines.number, err)
+			}
 		}
 		event.Line = r.lines.number
 		if err := r.rules.accept(event); err != nil {

@@ -64,9 +64,15 @@ func (r *Recorder) Invoke(process int, f, key string, value *string) {
 // The value is what an OK read returned, nil for an absent key; it is ignored
 // for other operations, whose lines repeat the value of the invoke.
 func (r *Recorder) Complete(process int, typ string, value *string) {
+	r.CompleteVersion(process, typ, value, nil)
+}
+
+// CompleteVersion is Complete with the version that the system gave the write, or
+// that it said the value read had; nil if it said nothing.
+func (r *Recorder) CompleteVersion(process int, typ string, value *string, version *Version) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := Event{Process: process, Type: typ}
+	e := Event{Process: process, Type: typ, Version: version}
 	if p := r.rules.processes[process]; p != nil && p.open {
 		e.F, e.Key, e.Value = p.f, p.key, p.value
 	}
@@ -157,6 +163,11 @@ func AppendLine(b []byte, e Event) ([]byte, error) {
 	}
 	b = append(b, `,"time":`...)
 	b = strconv.AppendInt(b, e.Time, 10)
+	if v := e.Version; v != nil {
+		b = strconv.AppendUint(append(b, `,"version":[`...), v.Epoch, 10)
+		b = strconv.AppendUint(append(b, ','), v.Seq, 10)
+		b = append(b, ']')
+	}
 	b = append(b, "}\n"...)
 	if len(b)-start > MaxLine {
 		return nil, fmt.Errorf("the line would be longer than %d bytes: record a digest of such values", MaxLine)

@@ -150,3 +150,30 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 }
+
+// TestVersions: a version is recorded and read back, whatever else the field holds is
+// no version, and no reason to refuse the history.
+func TestVersions(t *testing.T) {
+	var out bytes.Buffer
+	rec := NewRecorderClock(&out, func() int64 { return 7 })
+	v := "v"
+	rec.Invoke(0, Write, "k", &v)
+	rec.CompleteVersion(0, OK, nil, &Version{2, 1 << 40})
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	events, err := drain(NewReader(&out, "versions"))
+	if err != nil || events[0].Version != nil || events[1].Version == nil || *events[1].Version != (Version{2, 1 << 40}) {
+		t.Errorf("read back as %+v, %v", events, err)
+	}
+	for field, want := range map[string]*Version{
+		`[3,4]`: {3, 4}, ` [ 3 , 4 ] `: {3, 4}, `[0,18446744073709551615]`: {0, 1<<64 - 1},
+		`4`: nil, `"3.4"`: nil, `[3]`: nil, `[3,4,5]`: nil, `[3,-4]`: nil, `[3,4.5]`: nil, `[3,null]`: nil, `{"epoch":3}`: nil,
+		`[3,18446744073709551616]`: nil, `[3,4],"version":[3,4]`: nil, `[3,4],"version":[3,5],"version":[3,6]`: nil,
+	} {
+		e, err := parseLine([]byte(`{"process":0,"type":"ok","f":"read","key":"k","value":null,"time":1,"version":` + field + `}`))
+		if err != nil || (e.Version == nil) != (want == nil) || want != nil && *e.Version != *want {
+			t.Errorf("the version %s is read as %v, %v", field, e.Version, err)
+		}
+	}
+}

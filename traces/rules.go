@@ -50,7 +50,9 @@ func (r *rules) accept(e Event) error {
 	if err != nil {
 		return err
 	}
-	r.processes[e.Process] = p
+	if e.Type == Invoke {
+		r.processes[e.Process] = p
+	}
 	r.last, r.started = e.Time, true
 	return nil
 }

@@ -5,6 +5,8 @@ package linear
 import (
 	"context"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,25 +30,37 @@ const coreTime = 20 * time.Second
 
 // Check judges a whole history. An error means that the history is unreadable.
 func Check(ctx context.Context, source traces.Source, opt Options) (Report, error) {
-	registers, err := load(source)
+	h, err := readHistory(source, true)
 	if err != nil {
 		return Report{}, err
 	}
+	return h.judge(ctx, opt), nil
+}
+
+// judge decides the keys that their versions did not.
+func (h *history) judge(ctx context.Context, opt Options) Report {
 	a := newAuditor(opt)
 	if opt.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, opt.Timeout)
 		defer cancel()
 	}
-	return summarize(a.audit(ctx, registers)), nil
+	a.done, a.total = len(h.certified), len(h.certified)+len(h.others)
+	reports := a.audit(ctx, h.others)
+	for _, l := range h.certified {
+		reports = append(reports, KeyReport{Key: l.key, Verdict: Linearizable, Operations: l.operations, Core: []Operation{}, ByVersions: true})
+	}
+	slices.SortFunc(reports, func(a, b KeyReport) int { return strings.Compare(a.Key, b.Key) })
+	return summarize(reports)
 }
 
 type auditor struct {
 	opt Options
 	mem *memory
 
-	mu   sync.Mutex
-	done int
+	mu    sync.Mutex
+	done  int // keys
+	total int
 }
 
 func newAuditor(opt Options) *auditor {
@@ -66,14 +80,14 @@ func (a *auditor) audit(ctx context.Context, registers []*register) []KeyReport 
 	crowded := make([]bool, len(registers))
 	next := make(chan int)
 	if a.opt.Notify != nil {
-		a.opt.Notify(0, len(registers))
+		a.opt.Notify(a.done, a.total)
 	}
 	var wg sync.WaitGroup
 	for range min(a.opt.Workers, len(registers)) {
 		wg.Go(func() {
 			for i := range next {
 				reports[i], crowded[i] = a.key(ctx, registers[i])
-				a.notify(len(registers), !crowded[i])
+				a.notify(!crowded[i])
 			}
 		})
 	}
@@ -85,20 +99,20 @@ func (a *auditor) audit(ctx context.Context, registers []*register) []KeyReport 
 	for i := range reports {
 		if crowded[i] {
 			reports[i], _ = a.key(ctx, registers[i])
-			a.notify(len(registers), true)
+			a.notify(true)
 		}
 	}
 	return reports
 }
 
-func (a *auditor) notify(total int, done bool) {
+func (a *auditor) notify(done bool) {
 	if a.opt.Notify == nil || !done {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.done++
-	a.opt.Notify(a.done, total)
+	a.opt.Notify(a.done, a.total)
 }
 
 // key judges one register. The second result tells that it is undecided for

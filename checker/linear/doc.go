@@ -13,7 +13,10 @@
 // happen, and reads that returned nothing, say nothing. Equal times mean that
 // the order is unknown.
 //
-// A key whose written values are all different and that is never deleted is
+// A key all of whose answers tell versions is decided by them while the history is
+// read, in one pass, if their order explains what was seen (see versions.go).
+//
+// Else, a key whose written values are all different and that is never deleted is
 // decided in O(n log n) by comparing the periods in which each value was
 // certainly current (see zones.go). Any other key is given to Porcupine, whose
 // search can take exponential time and memory: it stops at the context's end

@@ -13,22 +13,34 @@ import (
 // load reads a whole history and splits it into registers, sorted by key. The
 // source has checked that the events fit together.
 func load(source traces.Source) ([]*register, error) {
-	l := loader{keys: make(map[string]*loading), open: make(map[int]place)}
+	l := newLoader(nil)
+	if err := eachEvent(source, l.add); err != nil {
+		return nil, err
+	}
+	return l.registers(), nil
+}
+
+func eachEvent(source traces.Source, add func(*traces.Event)) error {
 	for {
 		event, err := source.Next()
 		if errors.Is(err, io.EOF) {
-			return l.registers(), nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l.add(event)
+		add(&event)
 	}
 }
 
 type loader struct {
+	only map[string]bool // the keys to load; nil: all
 	keys map[string]*loading
 	open map[int]place // each process's open operation
+}
+
+func newLoader(only map[string]bool) *loader {
+	return &loader{only: only, keys: make(map[string]*loading), open: make(map[int]place)}
 }
 
 type loading struct {
@@ -41,7 +53,10 @@ type place struct {
 	index int
 }
 
-func (l *loader) add(e traces.Event) {
+func (l *loader) add(e *traces.Event) {
+	if l.only != nil && !l.only[e.Key] {
+		return
+	}
 	if e.Type == traces.Invoke {
 		l.invoke(e)
 		return
@@ -61,7 +76,7 @@ func (l *loader) add(e traces.Event) {
 }
 
 // invoke opens an operation; until completed its outcome is unknown.
-func (l *loader) invoke(e traces.Event) {
+func (l *loader) invoke(e *traces.Event) {
 	k := l.keys[e.Key]
 	if k == nil {
 		k = &loading{

@@ -14,6 +14,13 @@ import (
 // nothing with the judge but the operations' form. It takes whole histories,
 // failed operations and lost reads included.
 func bruteForce(ops []op) bool {
+	_, legal := anyOrder(ops)
+	return legal
+}
+
+// anyOrder returns a legal order, as indices, if there is one. Writes of unknown
+// outcome are in it only if they had to happen.
+func anyOrder(ops []op) (order []int, legal bool) {
 	used := make([]bool, len(ops))
 	var place func(value int32) bool
 	place = func(value int32) bool {
@@ -43,16 +50,17 @@ func bruteForce(ops []op) bool {
 			if o.write {
 				next = o.value
 			}
-			used[i] = true
+			used[i], order = true, append(order, i)
 			ok := place(next)
 			used[i] = false
 			if ok {
 				return true
 			}
+			order = order[:len(order)-1]
 		}
 		return false
 	}
-	return place(absent)
+	return order, place(absent)
 }
 
 // shape says what random histories look like.

@@ -28,6 +28,8 @@ type KeyReport struct {
 	Verdict    string      `json:"verdict"`
 	Operations int         `json:"operations"` // all that were invoked
 	Core       []Operation `json:"core"`       // empty unless not linearizable
+	// ByVersions tells that the order of the versions explains all that was seen.
+	ByVersions bool `json:"by_versions,omitempty"`
 	// Why says in words what is wrong. It calls the core's operations by
 	// their Label.
 	Why     string `json:"why,omitempty"`

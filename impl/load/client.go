@@ -36,5 +36,8 @@ func (s shard) Do(ctx context.Context, f, key, value string) Answer {
 		// What is not certain is unknown: that is never wrong.
 		a.Outcome, a.Err = traces.Info, response.Err
 	}
+	if a.Outcome == traces.OK {
+		a.Version = &traces.Version{Epoch: uint64(response.Version.Epoch), Seq: response.Version.Seq}
+	}
 	return a
 }

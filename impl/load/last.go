@@ -26,7 +26,7 @@ func ReadAll(ctx context.Context, c Client, keys []string, recorder *traces.Reco
 		if a.Found {
 			value = &a.Value
 		}
-		recorder.Complete(process, traces.OK, value)
+		recorder.CompleteVersion(process, traces.OK, value, a.Version)
 	}
 	return recorder.Err()
 }

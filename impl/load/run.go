@@ -21,6 +21,8 @@ type Answer struct {
 	// Value is what a read returned, if it Found the key.
 	Value string
 	Found bool
+	// Version is that of the write, or of the value read; nil if that is not told.
+	Version *traces.Version
 	// Replica is the id of the replica that answered a read.
 	Replica uint32
 	// Retries is how often the request was sent again, and Hops how often the
@@ -159,7 +161,7 @@ func (r *run) complete(process int, a Answer) {
 	if a.Found {
 		value = &a.Value
 	}
-	r.o.Recorder.Complete(process, a.Outcome, value)
+	r.o.Recorder.CompleteVersion(process, a.Outcome, value, a.Version)
 }
 
 // watch reports progress until the function it returns is called.

@@ -156,7 +156,7 @@ func (c *client) impatience(op int) {
 	c.w.after(between(c.random, time.Millisecond, 60*time.Millisecond), func() {
 		if c.waiting && c.op == op {
 			c.w.cover.action("Abandon")
-			c.end(c.session.Abandon(), nil)
+			c.end(c.session.Abandon(), nil, protocol.Version{})
 		}
 	})
 }
@@ -180,7 +180,7 @@ func (c *client) receive(frame []byte) {
 		c.w.cover.action("HandleWriteResponse")
 		c.w.cover.answered(c, &m)
 		if r := c.session.HandleWriteResponse(m); r != protocol.Waiting {
-			c.end(r, nil)
+			c.end(r, nil, m.Version)
 		}
 	case protocol.ReadResponse:
 		c.w.cover.action("HandleReadResponse")
@@ -190,7 +190,7 @@ func (c *client) receive(frame []byte) {
 				v := string(m.Value)
 				value = &v
 			}
-			c.end(protocol.Done, value)
+			c.end(protocol.Done, value, m.Version)
 		}
 	}
 }
@@ -212,12 +212,12 @@ func (c *client) heard(frame []byte, m *protocol.Message) bool {
 }
 
 // end completes the operation, and begins the next.
-func (c *client) end(r protocol.Result, value *string) {
+func (c *client) end(r protocol.Result, value *string, version protocol.Version) {
 	c.waiting = false
 	e := traces.Event{Process: c.process, Type: traces.OK, F: c.f, Key: c.key}
 	switch r {
 	case protocol.Done:
-		e.Value = value
+		e.Value, e.Version = value, &traces.Version{Epoch: uint64(version.Epoch), Seq: version.Seq}
 	case protocol.DidNotHappen:
 		e.Type = traces.Fail
 	default:

@@ -19,9 +19,12 @@ func (a *audit) print(h history) {
 	if h.err != nil {
 		return
 	}
-	operations, bad, open := 0, 0, 0
+	operations, bad, open, explained := 0, 0, 0, 0
 	for _, k := range h.report.Keys {
 		operations += k.Operations
+		if k.ByVersions {
+			explained++
+		}
 		switch k.Verdict {
 		case linear.NotLinearizable:
 			bad++
@@ -29,8 +32,11 @@ func (a *audit) print(h history) {
 			open++
 		}
 	}
-	fmt.Fprintf(a.stdout, "%s: %s (%s, %s)\n", h.path, h.report.Verdict,
-		count(operations, "operation"), count(len(h.report.Keys), "key"))
+	keys := count(len(h.report.Keys), "key")
+	if explained > 0 {
+		keys += fmt.Sprintf(", %d of them by their versions", explained)
+	}
+	fmt.Fprintf(a.stdout, "%s: %s (%s, %s)\n", h.path, h.report.Verdict, count(operations, "operation"), keys)
 	for _, k := range h.report.Keys {
 		switch k.Verdict {
 		case linear.NotLinearizable:

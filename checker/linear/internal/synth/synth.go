@@ -29,12 +29,22 @@ type Config struct {
 	Fail       float64 // share of operations that certainly did not happen
 	DeleteKeys float64 // share of keys that are also deleted
 	Stale      bool    // one read returns a value that was overwritten before it
+	Versions   bool    // each answer tells the version
+	Values     int     // if not zero, writes choose from so many values
 }
 
 // Large is a history with a hot key and pending writes all along: both are more
 // than Porcupine can search.
 var Large = Config{
 	Seed: 1, Operations: 1_000_000, Keys: 1000, Processes: 16, Skew: 0.99, Writes: 0.5, Info: 0.01, Fail: 0.01,
+}
+
+// Versioned is a history of ten million operations whose answers tell versions. A
+// quarter of the keys is deleted now and then, and few values are written again and
+// again: without versions nothing could decide it.
+var Versioned = Config{
+	Seed: 1, Operations: 10_000_000, Keys: 1000, Processes: 16, Skew: 0.99, Writes: 0.5, Info: 0.01, Fail: 0.01,
+	DeleteKeys: 0.25, Versions: true, Values: 1000,
 }
 
 // Write records the history into w, and returns the key of the planted read.
@@ -64,6 +74,7 @@ type store struct {
 	started int
 	next    int // the next process number
 	values  int
+	seq     uint64
 	planted string
 }
 
@@ -74,6 +85,7 @@ const recent = 16
 type entry struct {
 	name    string
 	value   *string
+	version traces.Version
 	deletes bool
 	last    []*operation
 }
@@ -83,6 +95,7 @@ type operation struct {
 	f         string
 	key       *entry
 	value     *string // written, or read
+	version   traces.Version
 	call, ret int64
 	typ       string
 }
@@ -133,6 +146,9 @@ func (s *store) invoke(process int) {
 	o := &operation{process: process, f: traces.Read, key: s.pick(), call: s.now, typ: traces.OK}
 	if s.rng.Float64() < s.Writes {
 		s.values++
+		if s.Values > 0 {
+			s.values = s.rng.IntN(s.Values)
+		}
 		v := "v" + strconv.Itoa(s.values)
 		o.f, o.value = traces.Write, &v
 		if o.key.deletes && s.rng.IntN(2) == 0 {
@@ -157,17 +173,23 @@ func (s *store) invoke(process int) {
 
 func (s *store) apply(o *operation) {
 	if o.f == traces.Read {
-		o.value = o.key.value
+		o.value, o.version = o.key.value, o.key.version
 		return
 	}
-	o.key.value = o.value
+	s.seq++
+	o.version = traces.Version{Epoch: 1, Seq: s.seq}
+	o.key.value, o.key.version = o.value, o.version
 }
 
 func (s *store) complete(o *operation) {
 	if o.f == traces.Read && o.typ == traces.OK {
 		s.plant(o)
 	}
-	s.rec.Complete(o.process, o.typ, o.value)
+	var version *traces.Version
+	if s.Versions && o.typ == traces.OK {
+		version = &o.version
+	}
+	s.rec.CompleteVersion(o.process, o.typ, o.value, version)
 	if o.f != traces.Read && o.typ == traces.OK {
 		o.key.last = append(o.key.last, o)
 		o.key.last = o.key.last[max(0, len(o.key.last)-recent):]
@@ -189,7 +211,7 @@ func (s *store) plant(o *operation) {
 	for _, older := range o.key.last {
 		for _, newer := range o.key.last {
 			if older.f == traces.Write && older.ret < newer.call && newer.ret < o.call {
-				o.value, s.planted = older.value, o.key.name
+				o.value, o.version, s.planted = older.value, older.version, o.key.name
 				return
 			}
 		}
