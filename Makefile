@@ -60,6 +60,12 @@ fuzz: ## every fuzz target, FUZZTIME=60s each
 	@scripts/setup test
 	scripts/fuzz each $(FUZZTIME)
 
+PACKETS := 1e7
+.PHONY: fuzz-packets
+fuzz-packets: build ## packets into program and model, a million a second (PACKETS=1e9 SEED=1); goes on where it was stopped
+	@scripts/setup test
+	$(BIN)/fuzz-packets --packets $(PACKETS) $(if $(SEED),--seed $(SEED))
+
 .PHONY: spec
 spec: ## TLC on the default models, with pinned state counts
 	@scripts/setup test

@@ -29,6 +29,7 @@ type (
 const (
 	sessionsMap   = coordinatorMapSessions
 	stationsMap   = coordinatorMapStations
+	countersMap   = coordinatorMapCounters
 	maxDevices    = len(membership{}.Leaving)
 	committedAcks = 1<<protocol.MaxMembers - 1
 	// maxEpoch is the last epoch that session ids and entries have room for.

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"dalio/protocol"
+)
+
+// progress is how far the workers are, as it is kept in a file.
+type progress struct {
+	mu sync.Mutex
+	// Commit is that of the program and the model. What another one did does not count.
+	Commit  string
+	Seed    uint64
+	Object  string
+	Packets uint64
+	// Episodes has how many each worker has played.
+	Episodes []uint64
+	// Seen counts what happened to the packets.
+	Seen [meetings]uint64
+}
+
+// resume returns the progress that the folder has, or none if it is of something else.
+func resume(o options) (*progress, error) {
+	fresh := &progress{Commit: commit(), Seed: o.seed, Object: o.object, Episodes: make([]uint64, o.workers)}
+	text, err := os.ReadFile(progressFile(o))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the progress: %w", err)
+	}
+	p := &progress{}
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it to begin anew", progressFile(o), err)
+	}
+	if p.Commit != fresh.Commit || p.Object != o.object || len(p.Episodes) != o.workers {
+		return fresh, nil
+	}
+	return p, nil
+}
+
+func progressFile(o options) string {
+	return filepath.Join(o.dir, fmt.Sprintf("progress-%d.json", o.seed))
+}
+
+// commit names what is checked out, with a + if it was changed.
+func commit() string {
+	revision, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	name := strings.TrimSpace(string(revision))
+	if changed, err := exec.Command("git", "status", "--porcelain", "--", ":/bpf", ":/protocol", ":/checker/cmd/fuzz-packets").Output(); err != nil || len(changed) > 0 {
+		name += "+"
+	}
+	return name
+}
+
+func (p *progress) packets() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Packets
+}
+
+// next returns how many episodes the worker has played.
+func (p *progress) next(worker int) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Episodes[worker]
+}
+
+// played takes note of an episode, and forgets what was seen.
+func (p *progress) played(worker int, packets uint64, seen *[meetings]uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Episodes[worker]++
+	p.Packets += packets
+	for i, n := range seen {
+		p.Seen[i] += n
+	}
+	*seen = [meetings]uint64{}
+}
+
+func (p *progress) save(o options) error {
+	p.mu.Lock()
+	text, err := json.Marshal(p)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	temporary := progressFile(o) + ".new"
+	if err := os.WriteFile(temporary, text, 0o644); err != nil {
+		return fmt.Errorf("save the progress: %w", err)
+	}
+	return os.Rename(temporary, progressFile(o))
+}
+
+// What can happen to a packet, beside the reasons to drop it.
+const (
+	passed = iota
+	sequenced
+	committed
+	released
+	gated
+	otherwise
+	reasons // The first of them.
+
+	meetings = 32
+)
+
+// meet counts what happened to a packet.
+func meet(seen *[meetings]uint64, o *protocol.Outcome, before, after uint64) {
+	kind := protocol.MessageType(0)
+	if o.Verdict != protocol.Drop && len(o.Frame) > protocol.FrameOverhead+3 {
+		kind = protocol.MessageType(o.Frame[protocol.FrameOverhead+3])
+	}
+	switch {
+	case o.Verdict == protocol.Drop:
+		seen[reasons+int(o.Reason)]++
+	case o.Verdict == protocol.Pass:
+		seen[passed]++
+	case after != before:
+		seen[sequenced]++
+	case kind == protocol.WriteResponse && o.Action == "HandleWriteAck":
+		seen[committed]++
+	case kind == protocol.ReadResponse && o.Action == "HandleReadReply":
+		seen[released]++
+	case o.Action == "HandleReadReply":
+		seen[gated]++
+	default:
+		seen[otherwise]++
+	}
+}
+
+// missed returns an error if the packets never brought about something they should:
+// then they are not what they are thought to be.
+func (p *progress) missed() error {
+	for _, reason := range protocol.Reasons() {
+		switch reason {
+		case protocol.Gated, protocol.Contended, protocol.Internal:
+			// Frames that are handled alone never meet these.
+		default:
+			if p.Seen[reasons+int(reason)] == 0 {
+				return fmt.Errorf("no packet was dropped for the reason %v: this many packets must meet it", reason)
+			}
+		}
+	}
+	for i, name := range []string{"passed", "sequenced", "committed", "released", "gated"} {
+		if p.Seen[i] == 0 {
+			return fmt.Errorf("no packet was %s: this many packets must meet it", name)
+		}
+	}
+	return nil
+}
