@@ -81,6 +81,12 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 	@scripts/setup test
 	go run ./spec/tlc must-fail
 
+# SHORT=1 compares the steps of one small model only.
+.PHONY: proof
+proof: ## z3: the protocol is linearizable for any number of replicas, sessions and keys; what is proved is the specification
+	@scripts/setup test
+	go run ./spec/proof $(if $(SHORT),-short)
+
 .PHONY: cures
 cures: ## takes each cure out of the code, one at a time: a named test must fail (ONLY=regexp)
 	@scripts/setup test

@@ -1,0 +1,100 @@
+------------------------------ MODULE ProofEdges ------------------------------
+(***************************************************************************)
+(* Every step of Dalio.tla, for the proof to be compared with: its name,   *)
+(* the state that it begins in, and what it changes.  The history by which *)
+(* Dalio.tla implements Register.tla is part of the state.                 *)
+(***************************************************************************)
+EXTENDS MCDalio, Sequences
+
+VARIABLE act  \* the name of the last step
+
+\* A state, in the order in which EmitWhole tells what has changed.
+Whole == <<messages, losses, nextSeq, entries, minted, unpublished, store,
+           collect, sessions, requests, calls, floors, sequenced, committed>>
+
+\* The variables of Register.tla, to compare the proof's definitions with.
+Mapped == [value      |-> [k \in Keys |-> ValueOf(Newest(k))],
+           linearized |-> {c \in Clients : TookEffect(c)},
+           candidates |-> [c \in Clients |-> Candidates(c)]]
+
+-----------------------------------------------------------------------------
+\* The steps of Next, with their names.
+Is(name) == act' = name
+
+ClientEdge(c) ==
+  \/ \E k \in Keys : InvokeRead(c, k) /\ Is("InvokeRead")
+  \/ \E k \in Keys, v \in Contents : InvokeWrite(c, k, v) /\ Is("InvokeWrite")
+  \/ Retry(c) /\ Is("Retry")
+  \/ Abandon(c) /\ Is("Abandon")
+  \/ \E m \in Received("OpenResponse") :
+       HandleOpenResponse(c, m) /\ Is("HandleOpenResponse")
+  \/ \E m \in Received("WriteResponse") :
+       HandleWriteResponse(c, m) /\ Is("HandleWriteResponse")
+  \/ \E m \in Received("ReadResponse") :
+       HandleReadResponse(c, m) /\ Is("HandleReadResponse")
+
+CoordinatorEdge ==
+  \/ \E m \in Received("OpenRequest") :
+       HandleOpenRequest(m) /\ Is("HandleOpenRequest")
+  \/ \E m \in Received("WriteRequest") :
+       HandleWriteRequest(m) /\ Is("HandleWriteRequest")
+  \/ \E m \in Received("WriteAck") : HandleWriteAck(m) /\ Is("HandleWriteAck")
+  \/ \E m \in Received("ReadRequest") :
+       HandleReadRequest(m) /\ Is("HandleReadRequest")
+  \/ \E m \in Received("ReadReply") :
+       HandleReadReply(m) /\ Is("HandleReadReply")
+  \/ \E s \in Slots : \/ PublishLate(s) /\ Is("PublishLate")
+                      \/ AbortPending(s) /\ Is("AbortPending")
+
+ReplicaEdge(r) ==
+  \/ \E m \in Received("Write") : HandleWrite(r, m) /\ Is("HandleWrite")
+  \/ \E m \in Received("Read") : HandleRead(r, m) /\ Is("HandleRead")
+  \/ \E seq \in 1..LastSeq :
+       CollectTombstones(r, seq) /\ Is("CollectTombstones")
+
+EdgeInit == Init /\ act = "Init"
+
+EdgeNext ==
+  \/ \E c \in Clients : ClientEdge(c)
+  \/ CoordinatorEdge
+  \/ \E r \in Replicas : ReplicaEdge(r)
+  \/ \E m \in messages : Lose(m) /\ Is("Lose")
+
+-----------------------------------------------------------------------------
+\* What is constant.  No client makes more requests than this.
+MostRequests == 4
+
+Constants ==
+  [Clients |-> Clients, Keys |-> Keys, Contents |-> Contents,
+   Replicas |-> Replicas, Serving |-> Serving, Slots |-> Slots,
+   Epoch |-> Epoch, LastSeq |-> LastSeq, LastCount |-> LastCount,
+   MaxHops |-> MaxHops, MostRequests |-> MostRequests,
+   Quitters |-> Quitters, MayRefuse |-> MayRefuse, Collects |-> Collects,
+   Wanted |-> UNION {{<<c, n, w>> : w \in Wanted(c, n)} :
+                       c \in Clients, n \in 1..MostRequests},
+   Once |-> {t \in MessageTypes : Once([type |-> t])},
+   Liveness |-> [AckStale |-> AckStale, Retries |-> Retries,
+                 Redrive |-> Redrive, RedriveAtOnce |-> RedriveAtOnce]]
+
+ASSUME PrintT("CONSTANTS\t" \o ToString(Constants))
+
+Changed(old, new) == IF old = new THEN "" ELSE ToString(new)
+
+EmitWhole ==
+  PrintT("EDGE\t" \o act' \o "\t" \o ToString(Mapped)
+    \o "\t" \o ToString(Whole)
+    \o "\t" \o Changed(messages, messages')
+    \o "\t" \o Changed(losses, losses')
+    \o "\t" \o Changed(nextSeq, nextSeq')
+    \o "\t" \o Changed(entries, entries')
+    \o "\t" \o Changed(minted, minted')
+    \o "\t" \o Changed(unpublished, unpublished')
+    \o "\t" \o Changed(store, store')
+    \o "\t" \o Changed(collect, collect')
+    \o "\t" \o Changed(sessions, sessions')
+    \o "\t" \o Changed(requests, requests')
+    \o "\t" \o Changed(calls, calls')
+    \o "\t" \o Changed(floors, floors')
+    \o "\t" \o Changed(sequenced, sequenced')
+    \o "\t" \o Changed(committed, committed'))
+=============================================================================

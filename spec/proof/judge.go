@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"dalio/spec/proof/edges"
+	"dalio/spec/proof/logic"
+	"dalio/spec/proof/solver"
+)
+
+// scope is where z3 looks for examples: two of everything, and none.
+var scope = solver.Scope{
+	Sizes: map[logic.Sort]int{"Client": 3, "Replica": 2, "Slot": 2, "Session": 3, "Key": 2, "Value": 3},
+	Most:  3,
+}
+
+// judge runs the parts of the command and counts.
+type judge struct {
+	ctx    context.Context
+	theory *logic.Theory
+	limit  time.Duration
+	out    io.Writer
+	work   string
+	models []string
+
+	asked, same, actions, examplesFound, refuted int
+	states, edgesSame, altered                   int
+	failures                                     int
+}
+
+func (j *judge) print(format string, args ...any) { fmt.Fprintf(j.out, format, args...) }
+
+func (j *judge) fail(format string, args ...any) {
+	j.failures++
+	j.print("  FAILED "+format+"\n", args...)
+}
+
+// Actions that are taken only where a cure is off; the configurations without it
+// have them. HandleReadReply.unknown is what TableKnows rules out: a defence.
+var onlyBroken = []string{"HandleWriteRequest.sequenceOnly", "HandleWriteRequest.sequenceLate", "HandleWriteRequest.recordOnly",
+	"HandleWriteResponse.failed", "PublishLate", "AbortPending"}
+
+const defence = "HandleReadReply.unknown"
+
+// prove has z3 prove the start and every action.
+func (j *judge) prove() error {
+	j.print("the invariant at the start, and preserved by each action, which is a step of the register:\n")
+	conditions, err := solver.ProveStart(j.ctx, j.theory, j.limit)
+	if err != nil {
+		return err
+	}
+	j.proved("Init", conditions)
+	for _, a := range j.theory.Actions {
+		conditions, err := solver.ProveStep(j.ctx, j.theory, a, nil, j.limit)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.ID(), err)
+		}
+		j.proved(a.ID(), conditions)
+	}
+	return nil
+}
+
+func (j *judge) proved(of string, conditions []solver.Condition) {
+	var took time.Duration
+	asked, open := 0, 0
+	for _, c := range conditions {
+		took += c.Took
+		if !c.Same {
+			asked++
+		}
+		if c.Verdict != solver.Unsat {
+			open++
+		}
+	}
+	j.asked, j.same = j.asked+asked-open, j.same+len(conditions)-asked
+	verdict := "proved"
+	if open > 0 {
+		verdict = "NOT PROVED"
+	}
+	j.print("  %-34s %3d conditions, %3d of them asked of z3  %-10s %5.2f s\n", of, len(conditions), asked, verdict, took.Seconds())
+	for _, c := range conditions {
+		if c.Verdict != solver.Unsat {
+			j.fail("%s, %s: z3 says %s", c.Of, c.Goal, c.Verdict)
+		}
+	}
+}
+
+// examples has z3 find an initial state, and for each action one that satisfies
+// the invariant and in which the action is taken.
+func (j *judge) examples() error {
+	j.print("\na state that satisfies the invariant, in which the action is taken:\n")
+	x, err := solver.Starts(j.ctx, j.theory, scope, j.limit)
+	if err != nil {
+		return err
+	}
+	j.found("Init", x, solver.Sat)
+	for _, a := range j.theory.Actions {
+		x, err := solver.Takes(j.ctx, j.theory, a, scope, j.limit)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.ID(), err)
+		}
+		want := solver.Sat
+		if a.ID() == defence || slices.Contains(onlyBroken, a.ID()) {
+			want = solver.Unsat
+		} else {
+			j.actions++
+		}
+		j.found(a.ID(), x, want)
+	}
+	return nil
+}
+
+func (j *judge) found(of string, x solver.Example, want solver.Verdict) {
+	note := "found"
+	if want == solver.Unsat {
+		note = "never taken, while the cures are kept"
+		if of == defence {
+			note = "never taken: a defence"
+		}
+	}
+	if x.Verdict != want {
+		j.fail("%s: z3 says %s, not %s", of, x.Verdict, want)
+		return
+	}
+	if want == solver.Sat && of != "Init" {
+		j.examplesFound++
+	}
+	j.print("  %-34s %-37s %5.2f s\n", of, note, x.Took.Seconds())
+}
+
+// cures has z3 find, for each cure that is left out, a state that satisfies the
+// invariant and a step from it that does not preserve it.
+func (j *judge) cures() error {
+	j.print("\nwithout a cure, a step that breaks the invariant (the states are in %s):\n", j.work)
+	for _, sym := range j.theory.Symbols {
+		if sym.Role != logic.Cure {
+			continue
+		}
+		b, ok := breaks[sym.Name]
+		if !ok {
+			j.fail("%s: nothing says what it breaks", sym.Name)
+			continue
+		}
+		i := slices.IndexFunc(j.theory.Actions, func(a *logic.Action) bool { return a.ID() == b.action })
+		if i < 0 {
+			j.fail("%s: there is no action %s", sym.Name, b.action)
+			continue
+		}
+		x, err := solver.Counterexample(j.ctx, j.theory, j.theory.Actions[i], map[string]bool{sym.Name: true}, b.conjunct, scope, j.limit)
+		if err != nil {
+			return fmt.Errorf("without %s: %w", sym.Name, err)
+		}
+		if x.Verdict != solver.Sat {
+			j.fail("without %s, %s and %s: z3 says %s, not sat", sym.Name, b.action, b.conjunct, x.Verdict)
+			continue
+		}
+		j.refuted++
+		j.print("  %-18s %-32s violates %-20s %5.2f s\n", sym.Name, b.action, b.conjunct, x.Took.Seconds())
+		if err := os.WriteFile(filepath.Join(j.work, sym.Name+".txt"), []byte(story(sym.Name, b, x)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// story tells a counterexample: the state, the step, and what it changes.
+func story(cure string, b broken, x solver.Example) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Without %s the step\n\n  %s\n\nviolates %s. It changes:\n\n", cure, x.Step, b.conjunct)
+	for _, name := range x.From.Differs(x.Step.To) {
+		fmt.Fprintf(&out, "  from  %s\n  to    %s\n", x.From.Line(name), x.Step.To.Line(name))
+	}
+	fmt.Fprintf(&out, "\nThe state that it is taken in, which satisfies the invariant; what is not told is false, 0 or none:\n\n  %s\n",
+		strings.ReplaceAll(x.From.String(), "\n", "\n  "))
+	return out.String()
+}
+
+// edges compares the steps of models with TLC's.
+func (j *judge) edges() error {
+	j.print("\nthe steps of the specification, as TLC prints them, against those of the theory:\n")
+	taken := map[string]int{}
+	for _, model := range j.models {
+		from := time.Now()
+		n, err := edges.Run(j.ctx, j.theory, ".", j.work, model)
+		if err != nil {
+			return err
+		}
+		j.states, j.edgesSame, j.altered = j.states+n.States, j.edgesSame+n.Edges, j.altered+n.Altered
+		for a, k := range n.Actions {
+			taken[a] += k
+		}
+		j.print("  %-16s %7d states satisfy the invariant, %7d of %7d steps are the theory's, %8d of %8d altered ones are not  %4.0f s\n",
+			model, n.States, n.Edges, n.Edges, n.Altered, n.Altered, time.Since(from).Seconds())
+	}
+	var missing []string
+	for _, a := range j.theory.Actions {
+		if taken[a.ID()] == 0 && a.ID() != defence && !slices.Contains(onlyBroken, a.ID()) {
+			missing = append(missing, a.ID())
+		}
+	}
+	if len(missing) > 0 {
+		j.print("  not taken in these models: %s\n", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (j *judge) summary() string {
+	return fmt.Sprintf("%d conditions proved by z3 (%d more are of what an action leaves alone); %d of %d actions have a state in which they are taken; "+
+		"%d of %d cures have a counterexample without them; %d steps of the specification are the theory's, and %d altered ones are not",
+		j.asked, j.same, j.examplesFound, j.actions, j.refuted, len(breaks), j.edgesSame, j.altered)
+}
