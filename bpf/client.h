@@ -41,7 +41,7 @@ static __always_inline __u64 next_session(const struct session_entry *e, __u32 s
 }
 
 /* Returns the session that the nonce opened and that has not written, or 0. */
-static __always_inline __u64 find_opened(__u64 nonce)
+static __always_inline __u64 find_opened(struct packet *p, __u64 nonce)
 {
 	for (__u32 i = 0; i < OPEN_WINDOW && i < max_sessions; i++) {
 		__u32 slot = (nonce + i) & (max_sessions - 1);
@@ -53,6 +53,8 @@ static __always_inline __u64 find_opened(__u64 nonce)
 		bpf_spin_lock(&e->lock);
 		if (e->nonce == nonce && !e->request)
 			owner = e->owner;
+		note_word(p, e->word, 0);
+		note_owner(p, owner, 0);
 		bpf_spin_unlock(&e->lock);
 		if (owner)
 			return owner;
@@ -61,7 +63,7 @@ static __always_inline __u64 find_opened(__u64 nonce)
 }
 
 /* Gives the nonce a new session in the first free slot of its window, or 0. */
-static __always_inline __u64 open_session(__u64 nonce, __u32 epoch)
+static __always_inline __u64 open_session(struct packet *p, __u64 nonce, __u32 epoch)
 {
 	for (__u32 i = 0; i < OPEN_WINDOW && i < max_sessions; i++) {
 		__u32 slot = (nonce + i) & (max_sessions - 1);
@@ -77,6 +79,8 @@ static __always_inline __u64 open_session(__u64 nonce, __u32 epoch)
 			e->nonce = nonce;
 			e->request = 0;
 			e->tick = tick;
+			note_word(p, e->word, 0);
+			note_owner(p, session, 1);
 		}
 		bpf_spin_unlock(&e->lock);
 		if (session)
@@ -99,9 +103,9 @@ static __always_inline enum drop_reason handle_open_request(struct packet *p)
 
 	if (!nonce || p->key_len || p->value_len || !is_valid(&from))
 		return REASON_BAD_REQUEST;
-	session = find_opened(nonce);
+	session = find_opened(p, nonce);
 	if (!session) {
-		session = open_session(nonce, p->view->epoch);
+		session = open_session(p, nonce, p->view->epoch);
 		activity = session ? ACTIVITY_OPENED : ACTIVITY_OPEN_BUSY;
 	}
 	count(p, activity);
@@ -141,6 +145,7 @@ static __always_inline int commit_covered(struct packet *p, struct session_entry
 		return 0;
 	count(p, ACTIVITY_COMMITS);
 	count(p, ACTIVITY_COVERED);
+	note_word(p, word | ACKS_COMMITTED, 1);
 	return 1;
 }
 
@@ -159,10 +164,12 @@ static __always_inline enum activity decide_write(struct packet *p, struct sessi
 	__u64 seq;
 
 	*word = READ_ONCE(e->word);
+	note_owner(p, e->owner, 0);
 	if (e->owner != session) {
 		if (!adopt(p, e, session, *word))
 			return ACTIVITY_EXPIRED;
 		*adopted = 1;
+		note_owner(p, session, 1);
 	}
 	/* Nothing is done for a stale request, and no activity stands for it. */
 	if (request < e->request)
@@ -224,6 +231,8 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 		settled_seq = e->settled_seq;
 		bpf_spin_unlock(&e->lock);
 	}
+	if (e)
+		note_word(p, word, activity == ACTIVITY_SEQUENCED);
 	if (adopted)
 		count(p, ACTIVITY_ADOPTED);
 	if (activity == ACTIVITY_COUNT)

@@ -30,6 +30,7 @@ const (
 	sessionsMap   = coordinatorMapSessions
 	stationsMap   = coordinatorMapStations
 	countersMap   = coordinatorMapCounters
+	eventsMap     = eventfulMapEvents
 	maxDevices    = len(membership{}.Leaving)
 	committedAcks = 1<<protocol.MaxMembers - 1
 	// maxEpoch is the last epoch that session ids and entries have room for.
@@ -79,6 +80,9 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	spec.Maps[sessionsMap].MaxEntries = o.MaxSessions
 	if !o.SeveralDevices {
 		spec.Maps[stationsMap].MaxEntries = 1
+	}
+	if o.Events {
+		spec.Maps[eventsMap].MaxEntries = o.eventRing
 	}
 	address := toAddress(o.Self)
 	for name, value := range map[string]any{

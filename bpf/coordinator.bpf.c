@@ -12,6 +12,7 @@
  *   wire.h       the wire format, and the names shared with Go
  *   state.h      configuration, tables and counters
  *   packet.h     from a frame to a packet
+ *   event.h      protocol events, in objects that are built to tell them
  *   device.h     the devices it comes in and leaves by
  *   frame.h      rewriting in place, answers
  *   multicast.h  one frame to many replicas
@@ -73,7 +74,9 @@ static __always_inline int coordinate(struct xdp_md *ctx)
 		reason = REASON_INTERNAL;
 	if (!reason) {
 		p.view = &memberships[READ_ONCE(active) & 1];
+		begin_event(&p);
 		reason = p.view->epoch ? handle(&p) : REASON_CLOSED;
+		end_event(&p, reason);
 	}
 	if (reason == NOT_OURS)
 		return XDP_PASS;

@@ -62,7 +62,7 @@ func prepare(o *Options) (*ebpf.CollectionSpec, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	spec, err := readObject(o.Object, o.SeveralDevices)
+	spec, err := readObject(*o)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,12 @@ func prepare(o *Options) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-func readObject(path string, several bool) (*ebpf.CollectionSpec, error) {
-	if path == "" {
+func readObject(o Options) (*ebpf.CollectionSpec, error) {
+	path, several := o.Object, o.SeveralDevices
+	switch {
+	case path == "" && o.Events:
+		return loadEventful()
+	case path == "":
 		return embedded(several)
 	}
 	spec, err := ebpf.LoadCollectionSpec(path)
@@ -82,6 +86,9 @@ func readObject(path string, several bool) (*ebpf.CollectionSpec, error) {
 	}
 	if spec.Maps[sessionsMap] == nil {
 		return nil, fmt.Errorf("read BPF object %s: it was not built from coordinator.bpf.c", path)
+	}
+	if tells := spec.Maps[eventsMap] != nil; tells != o.Events {
+		return nil, fmt.Errorf("%w: BPF object %s is to be built with -DDALIO_EVENTS if events are wanted, and only then", ErrOptions, path)
 	}
 	switch is, err := isForSeveral(spec); {
 	case err != nil:

@@ -10,7 +10,7 @@
 #ifndef DALIO_DEVICE_H
 #define DALIO_DEVICE_H
 
-#include "packet.h"
+#include "event.h"
 
 /* Finds out by which device the frame came. Returns 0 if it is none of ours. */
 static __always_inline int find_ingress(struct packet *p)

@@ -119,7 +119,11 @@ func (w *world) handle(t *rapid.T, frame []byte) protocol.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if complaint := examine(w.dp, w.model, w.judge, frame, got); complaint != "" {
+	complaint := examine(w.dp, w.model, w.judge, frame, got)
+	if complaint == "" && w.witness != nil {
+		complaint = w.witness(frame, got)
+	}
+	if complaint != "" {
 		t.Fatalf("%s: %s", action(frame), complaint)
 	}
 	return got

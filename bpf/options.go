@@ -40,9 +40,15 @@ type Options struct {
 	// Object is the path of an object to load in place of the embedded one, built
 	// from the same sources.
 	Object string
+	// Events has the program tell of each message that it handles, in a ring that
+	// Events reads. That is done by another object, for one device; without it,
+	// nothing of the kind is in the program.
+	Events bool
 
 	// clockStands is 1 for tests that set the clock themselves.
 	clockStands uint32
+	// eventRing is the size of the ring of events in bytes; 0 means eventRing.
+	eventRing uint32
 }
 
 // ErrOptions is returned by Load for options that can't work.
@@ -58,6 +64,9 @@ func (o Options) withDefaults() Options {
 	if o.SessionTTL == 0 {
 		o.SessionTTL = DefaultSessionTTL
 	}
+	if o.eventRing == 0 {
+		o.eventRing = eventRing
+	}
 	return o
 }
 
@@ -67,6 +76,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("%w: the coordinator needs an IPv4 address", ErrOptions)
 	case o.Self.MAC == [6]byte{}:
 		return fmt.Errorf("%w: the coordinator needs the MAC address of its device", ErrOptions)
+	case o.Events && o.SeveralDevices:
+		return fmt.Errorf("%w: events are told by a data plane for one device only", ErrOptions)
 	case o.Lease < 0:
 		return fmt.Errorf("%w: the lease is %v", ErrOptions, o.Lease)
 	case o.MaxSessions&(o.MaxSessions-1) != 0 || o.MaxSessions > maxSlots:

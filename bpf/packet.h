@@ -29,6 +29,9 @@ struct packet {
 	__u32 egress;
 	/* Set by a handler that wants the message multicast to these members. */
 	__u32 targets;
+#ifdef DALIO_EVENTS
+	struct event *event;
+#endif
 };
 
 #define HEADERS_SIZE (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))

@@ -45,6 +45,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 		return REASON_BAD_SESSION;
 	for (i = 0; i < MAX_SWAPS; i++) {
 		word = READ_ONCE(e->word);
+		note_word(p, word, 0);
 		if (SEQ(word) != seq || !seq)
 			return REASON_STALE_ACK;
 		if (ACKS(word) == ACKS_COMMITTED)
@@ -57,6 +58,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 	}
 	if (i == MAX_SWAPS)
 		return REASON_CONTENDED;
+	note_word(p, next, next != word);
 	if (ACKS(next) != ACKS_COMMITTED)
 		return REASON_ACKNOWLEDGED;
 	count(p, ACTIVITY_COMMITS);
@@ -84,6 +86,7 @@ static __always_inline enum drop_reason redrive(struct packet *p, struct session
 	word = READ_ONCE(e->word);
 	request = e->request;
 	digest = e->digest;
+	note_word(p, word, 0);
 	bpf_spin_unlock(&e->lock);
 	p->targets = p->view->members & ~ACKS(word);
 	if (SEQ(word) != seq || ACKS(word) == ACKS_COMMITTED || !p->targets)
@@ -135,6 +138,7 @@ static __always_inline int lease_expired(struct packet *p, __u32 *overdue)
 
 	if (now <= READ_ONCE(p->view->lease_until))
 		return 0;
+	*overdue = 0;
 	for (__u32 i = 0; i < MAX_MEMBERS; i++) {
 		__u64 at = READ_ONCE(answered[i]);
 
@@ -218,6 +222,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 		if (!e)
 			return REASON_BAD_SESSION;
 		word = READ_ONCE(e->word);
+		note_word(p, word, 0);
 		if (SEQ(word) < seq)
 			return REASON_UNKNOWN_VERSION;
 		if (SEQ(word) == seq && is_pending(word) && !(covers(p, word) && commit_covered(p, e, word)))

@@ -39,6 +39,8 @@ type world struct {
 
 	// judge is asked about each frame of a correct sender, unless it is nil.
 	judge *judge
+	// witness is told what became of each frame, unless it is nil, and may complain.
+	witness func(frame []byte, got protocol.Outcome) string
 	// crossroads is nil for a coordinator with one device.
 	crossroads *crossroads
 }

@@ -26,7 +26,9 @@ const (
 type lane struct {
 	client *Client
 	index  uint64
-	trips  *roundTrips
+	// name is the lane's in an event trace.
+	name  string
+	trips *roundTrips
 	// wake gets an entry when an operation is settled, and timer is the owner's.
 	wake  chan struct{}
 	timer *time.Timer
@@ -58,6 +60,9 @@ type sending struct {
 func newLane(c *Client, index int, trips *roundTrips) *lane {
 	l := &lane{client: c, index: uint64(index), trips: trips, wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	l.timer.Stop()
+	if c.options.Events != nil {
+		l.name = nameOf(c.packets, index)
+	}
 	// A client that starts anew on an old port must not take an answer to its
 	// predecessor for one to itself, so ids do not start at 1.
 	l.count = rand.Uint64() >> 18
@@ -74,12 +79,14 @@ func (l *lane) begin(r *Request) {
 	l.value = append(l.value[:0], r.Value...)
 	l.operation = operation{cause: ErrNoAnswer}
 	var m protocol.Message
+	invoked := "InvokeRead"
 	if r.Op == protocol.OpNone {
 		m = l.session.InvokeRead(id, l.key)
 	} else {
-		m = l.session.InvokeWrite(id, l.newNonce(), r.Op, l.key, l.value)
+		invoked, m = "InvokeWrite", l.session.InvokeWrite(id, l.newNonce(), r.Op, l.key, l.value)
 	}
 	l.operation.response.Request = id
+	l.tellInvoked(invoked, r.Op, &m)
 	l.enqueue(&m)
 }
 
@@ -115,13 +122,17 @@ func (l *lane) handle(m *protocol.Message) {
 	switch m.Type {
 	case protocol.OpenResponse:
 		if next, send := l.session.HandleOpenResponse(*m); send {
+			l.tellAnswered(m)
 			l.enqueue(&next)
 			return
 		}
 	case protocol.WriteResponse:
-		o.result = l.session.HandleWriteResponse(*m)
+		if o.result = l.session.HandleWriteResponse(*m); o.result != protocol.Waiting {
+			l.tellAnswered(m)
+		}
 	case protocol.ReadResponse:
 		if l.session.HandleReadResponse(*m) {
+			l.tellAnswered(m)
 			o.result = protocol.Done
 			o.response.Replica, o.response.Hops = m.Replica, int(m.Hops)
 			o.response.Value = append(make([]byte, 0, len(m.Value)), m.Value...)
@@ -182,6 +193,7 @@ func (l *lane) retry() {
 	if l.operation.result == protocol.Waiting {
 		l.operation.retries++
 		m := l.session.Retry(l.newNonce())
+		l.tellSent(&m)
 		l.enqueue(&m)
 	}
 }
@@ -199,6 +211,7 @@ func (l *lane) giveUp() protocol.Result {
 		return result
 	}
 	l.operation.result = l.session.Abandon()
+	l.tellAbandoned()
 	return l.operation.result
 }
 
@@ -217,6 +230,7 @@ func (l *lane) reset() {
 	defer l.mu.Unlock()
 	if l.operation.result == protocol.Waiting {
 		l.operation.result = l.session.Abandon()
+		l.tellAbandoned()
 	}
 	select {
 	case <-l.wake:

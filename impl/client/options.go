@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dalio/protocol"
+	"dalio/traces/event"
 )
 
 // Options configure a Client; the zero value is good for a local network.
@@ -37,6 +38,8 @@ type Options struct {
 	// MaxInFlight bounds the operations in flight (1024, at most 32768); more
 	// of them wait.
 	MaxInFlight int
+	// Events, if set, gets what the client does; the caller closes it.
+	Events *event.Recorder
 	// Observe, if set, is called after each operation, before it returns, on the
 	// goroutine that asked for it.
 	Observe func(Request, Response)

@@ -65,6 +65,8 @@ type Options struct {
 	Sessions int
 	// CoordinatorFlags are more flags for every coordinator.
 	CoordinatorFlags []string
+	// Events has the processes record what they do, in the folder events below Dir.
+	Events bool
 	// Seed determines the faults of the network, of which there are none until
 	// SetFaults.
 	Seed uint64
@@ -125,6 +127,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
+	if o.Events {
+		if err := errors.Join(os.RemoveAll(EventsDir(dir)), os.MkdirAll(EventsDir(dir), 0o755)); err != nil {
+			return nil, fmt.Errorf("start shard: %w", err)
+		}
+	}
 	// The state of a shard that was killed must not be taken for this one's.
 	if err := removeFile(filepath.Join(dir, StateFile)); err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
@@ -183,6 +190,9 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 				return err
 			}
 			args = append(args, "--dir", c.dataDir(node.Name))
+		}
+		if o.Events {
+			args = append(args, "--events", c.eventsOf(node))
 		}
 		replica, err := c.launch(ctx, node, args...)
 		if err != nil {
@@ -260,7 +270,17 @@ func (c *Cluster) coordinatorArgs(o *Options, node *fabric.Node, i int, replicas
 	if o.Sessions != 0 {
 		args = append(args, "--sessions", fmt.Sprint(o.Sessions))
 	}
+	if o.Events {
+		args = append(args, "--events", c.eventsOf(node))
+	}
 	return append(args, o.CoordinatorFlags...)
+}
+
+// EventsDir is where the processes of a shard in the folder record their events.
+func EventsDir(dir string) string { return filepath.Join(dir, "events") }
+
+func (c *Cluster) eventsOf(node *fabric.Node) string {
+	return filepath.Join(EventsDir(c.dir), node.Name+".jsonl")
 }
 
 // launch starts a process whose log begins with it: that of an earlier shard would

@@ -49,6 +49,7 @@ type Coordinator struct {
 	plane   *plane
 	prober  *prober
 	manager *manager // nil if the members never change
+	teller  *teller  // nil if nobody wants events
 	// servers serve the admin API.
 	servers []*statusServer
 	started time.Time
@@ -93,6 +94,11 @@ func (c *Coordinator) start(ctx context.Context) error {
 	}
 	if err != nil {
 		return explain(err)
+	}
+	if o.Events != nil {
+		if c.teller, err = startTeller(data, o.Events); err != nil {
+			return errors.Join(err, data.Close())
+		}
 	}
 	c.plane = &plane{data: data, network: c.network, nudge: c.nudge, enter: o.enter}
 	if o.SessionTTL != 0 && o.SessionTTL < clientIdle {
@@ -159,7 +165,7 @@ func (c *Coordinator) load() (data *bpf.DataPlane, adopted bool, err error) {
 	o := c.options
 	options := bpf.Options{
 		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
-		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
+		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Object: o.Object, SeveralDevices: len(o.Devices) > 1, Events: o.Events != nil,
 	}
 	if o.PinDir != "" {
 		switch data, err = bpf.Adopt(c.pinName(), options); {
@@ -383,6 +389,9 @@ func (c *Coordinator) shutdown() error {
 	}
 	if c.plane != nil {
 		problems = append(problems, c.plane.data.Close())
+	}
+	if c.teller != nil {
+		problems = append(problems, c.teller.close())
 	}
 	c.network.close()
 	return errors.Join(problems...)

@@ -18,6 +18,7 @@ import (
 	"dalio/bpf"
 	"dalio/impl/config"
 	"dalio/protocol"
+	"dalio/traces/event"
 )
 
 // ErrConfiguration is wrapped by what Start returns when options, privileges or
@@ -92,6 +93,9 @@ type Options struct {
 	Admin        netip.AddrPort
 	// ResolveTimeout bounds the search for the hardware addresses of fixed members.
 	ResolveTimeout time.Duration
+	// Events gets what the data plane does, if not nil; the caller closes it. The data
+	// plane is another one then, for one device.
+	Events *event.Recorder
 	// Dial opens the connections to replicas, in place of a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger is silent if nil.

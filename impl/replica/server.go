@@ -20,6 +20,7 @@ import (
 	"dalio/impl/internal/datagram"
 	"dalio/impl/replica/control"
 	"dalio/protocol"
+	"dalio/traces/event"
 )
 
 // Defaults of Options.
@@ -47,6 +48,8 @@ type Options struct {
 	// ReceiveBuffer is the socket's, in bytes. It takes up what arrives while
 	// the replica is not scheduled; what overflows it must be sent again.
 	ReceiveBuffer int
+	// Events gets what the replica does, if not nil; the caller closes it.
+	Events *event.Recorder
 	// Logger is silent if nil.
 	Logger *slog.Logger
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"dalio/impl/internal/datagram"
+	"dalio/impl/internal/events"
 	"dalio/impl/internal/failpoint"
 	"dalio/protocol"
 )
@@ -80,7 +81,7 @@ func (w *worker) handle(payload []byte, from netip.AddrPort) {
 	// under the lock because its value may be the store's own memory.
 	lock := &w.stripes[m.KeyHash%Stripes]
 	lock.Lock()
-	answer, refusal := w.replica.Handle(m)
+	answer, refusal := w.answer(m)
 	switch {
 	case refusal != protocol.NotRefused:
 		w.counters.refused[refusal].Add(1)
@@ -97,9 +98,27 @@ func (w *worker) handle(payload []byte, from netip.AddrPort) {
 	lock.Unlock()
 }
 
+// answer has the protocol decide, and tells what it did. The lock of the key is held.
+func (w *worker) answer(m protocol.Message) (protocol.Message, protocol.Refusal) {
+	if w.options.Events == nil {
+		return w.replica.Handle(m)
+	}
+	before := w.store.Get(m.Key).Version
+	answer, refusal := w.replica.Handle(m)
+	if refusal == protocol.NotRefused && m.Type != protocol.Probe {
+		after := w.store.Get(m.Key).Version
+		w.options.Events.Record(events.OfReplica(&m, &answer, before != after && after == m.Version))
+	}
+	return answer, refusal
+}
+
 // send sends the answers. Reads need not wait for the store: the gate holds back
 // what is not acknowledged.
 func (w *worker) send() error {
+	// Of whatever somebody receives, it is told who sent it.
+	if err := w.options.Events.Flush(); err != nil {
+		return err
+	}
 	w.transmit(w.answers)
 	if w.acks == w.answers || w.acks.Len() == 0 {
 		return nil

@@ -31,6 +31,7 @@ type coordinatorReady struct {
 // coordinatorFlags are those that need more than to be stored.
 type coordinatorFlags struct {
 	listen, admin string
+	events        string
 	replicas      []string
 	etcd          []string
 	etcdDir       string
@@ -60,7 +61,7 @@ func newCoordinator() *cobra.Command {
 			if err := f.parse(&o); err != nil {
 				return withStatus(exitUsage, err)
 			}
-			return shareAndRun(cmd, o, &f)
+			return record(f.events, "coordinator", &o.Events, func() error { return shareAndRun(cmd, o, &f) })
 		},
 	}
 	flags := cmd.Flags()
@@ -85,6 +86,7 @@ func newCoordinator() *cobra.Command {
 	flags.StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
 	flags.StringVar(&o.StatusSocket, "status-socket", "", "unix socket to serve the status and the admin API on")
 	flags.StringVar(&f.admin, "admin", "", "IP:PORT to serve the admin API on; whoever reaches it may use it")
+	flags.StringVar(&f.events, "events", "", "file to append an event trace to; the data plane is another one then, for one device")
 	flags.BoolVar(&f.debug, "debug", false, "log more")
 	require(cmd, "dev", "listen")
 	return cmd

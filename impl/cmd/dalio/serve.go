@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dalio/bpf"
 	"dalio/impl/replica"
 	"dalio/impl/replica/durable"
+	"dalio/traces/event"
 )
 
 // newLogger returns the logger of a long-running command: text for people, on
@@ -45,7 +47,7 @@ type replicaReady struct {
 
 func newReplica() *cobra.Command {
 	var o replica.Options
-	var listen, dir string
+	var listen, dir, trace string
 	var debug bool
 	cmd := &cobra.Command{
 		Use:   "replica --listen IP:PORT [--dir D | --id ID [--epoch N]]",
@@ -69,7 +71,7 @@ func newReplica() *cobra.Command {
 			if dir != "" && !cmd.Flags().Changed("workers") {
 				o.Workers = durable.Workers
 			}
-			return runReplica(cmd, listen, dir, o)
+			return record(trace, "replica", &o.Events, func() error { return runReplica(cmd, listen, dir, o) })
 		},
 	}
 	flags := cmd.Flags()
@@ -79,6 +81,7 @@ func newReplica() *cobra.Command {
 	flags.Uint32Var((*uint32)(&o.Epoch), "epoch", 1, "epoch to serve in")
 	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages; with --dir "+fmt.Sprint(durable.Workers)+" unless set")
 	flags.IntVar(&o.ReceiveBuffer, "receive-buffer", replica.DefaultReceiveBuffer, "size of the receive buffer in bytes")
+	flags.StringVar(&trace, "events", "", "file to append an event trace to")
 	flags.BoolVar(&debug, "debug", false, "log more")
 	require(cmd, "listen")
 	return cmd
@@ -114,6 +117,23 @@ func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options) (err 
 	err = server.Serve(cmd.Context())
 	o.Logger.Info("replica ended", "id", uint32(o.ID), "counters", server.Counters())
 	return withStatus(exitDidNotHappen, err)
+}
+
+// record runs a function that has its events recorded in a file, if that is named.
+func record(path, teller string, to **event.Recorder, run func() error) error {
+	if path == "" {
+		return run()
+	}
+	recorder, err := event.Create(path, fmt.Sprintf("%s.%d", teller, os.Getpid()), bpf.Now)
+	if err != nil {
+		return withStatus(exitUsage, fmt.Errorf("--events: %w", err))
+	}
+	*to = recorder
+	err = run()
+	if closeErr := recorder.Close(); err == nil {
+		err = withStatus(exitDidNotHappen, closeErr)
+	}
+	return err
 }
 
 // require marks flags without which a command can't run.

@@ -44,6 +44,7 @@ func newUp() *cobra.Command {
 	cmd.Flags().DurationVar(&o.Restart, "restart", upRestart, "after how long to start a process again that has ended; 0 for never")
 	cmd.Flags().StringArrayVar(&o.CoordinatorFlags, "coordinator-flag", nil, "a flag for every coordinator, such as --suspect-after=1s or --min-members=1; repeat for each")
 	cmd.Flags().StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
+	cmd.Flags().BoolVar(&o.Events, "events", false, "record what the processes do in D/events, for go run ./spec/trace; clients must do so too")
 	cmd.Flags().IntVar(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
 	require(cmd, "dir")
 	return cmd

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"dalio/bpf"
 	"dalio/impl/client"
 	"dalio/impl/cluster"
 	"dalio/impl/coordinator"
 	"dalio/impl/load"
 	"dalio/traces"
+	"dalio/traces/event"
 )
 
 const (
@@ -29,8 +31,8 @@ const (
 
 // drive runs the shard and the load, and fills in what they counted.
 func drive(ctx context.Context, c config, s *Summary, history string) (err error) {
-	shard, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Replicas: c.replicas,
-		Executable: c.executable, Object: c.object, Seed: c.workload.Seed})
+	shard, err := cluster.Start(ctx, cluster.Options{Dir: c.shardDir(), Replicas: c.replicas,
+		Executable: c.executable, Object: c.object, Events: c.events, Seed: c.workload.Seed})
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,12 @@ func record(ctx context.Context, c config, shard *cluster.Cluster, history strin
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	recorder := traces.NewRecorder(file)
-	clients, closeClients, err := dial(ctx, c.clients, shard)
+	told, err := c.recordClients()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, told.Close()) }()
+	clients, closeClients, err := dial(ctx, c.clients, shard, told)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +85,18 @@ func record(ctx context.Context, c config, shard *cluster.Cluster, history strin
 	return report, errors.Join(err, recorder.Close())
 }
 
+// recordClients returns what records the events of the clients, nil for nothing.
+func (c config) recordClients() (*event.Recorder, error) {
+	if !c.events {
+		return nil, nil
+	}
+	return event.Create(filepath.Join(cluster.EventsDir(c.shardDir()), "clients.jsonl"), fmt.Sprintf("clients.%d", os.Getpid()), bpf.Now)
+}
+
+func (c config) shardDir() string { return filepath.Join(c.dir, "shard") }
+
 // dial opens the sockets in the client's namespace and shares them out.
-func dial(ctx context.Context, n int, shard *cluster.Cluster) (clients []load.Client, closeAll func() error, err error) {
+func dial(ctx context.Context, n int, shard *cluster.Cluster, told *event.Recorder) (clients []load.Client, closeAll func() error, err error) {
 	var opened []*client.Client
 	closeAll = func() error {
 		var problems []error
@@ -93,7 +110,7 @@ func dial(ctx context.Context, n int, shard *cluster.Cluster) (clients []load.Cl
 		if err != nil {
 			return nil, nil, errors.Join(err, closeAll())
 		}
-		c, err := client.Dial(ctx, shard.Address, client.Options{Conn: conn})
+		c, err := client.Dial(ctx, shard.Address, client.Options{Conn: conn, Events: told})
 		if err != nil {
 			return nil, nil, errors.Join(err, conn.Close(), closeAll())
 		}

@@ -38,6 +38,7 @@ type config struct {
 	dir        string
 	object     string
 	executable string
+	events     bool
 	replicas   int
 	clients    int
 	operations int
@@ -52,6 +53,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.dir, "dir", "build/demo", "where the results go")
 	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
 	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
+	f.BoolVar(&c.events, "events", false, "record what all processes do, below DIR/shard/events, for go run ./spec/trace")
 	f.IntVar(&c.replicas, "replicas", 3, "replicas, 1 to 16")
 	f.IntVar(&c.clients, "clients", 32, "concurrent clients")
 	f.IntVar(&c.operations, "operations", 400_000, "operations in all")

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"dalio/bpf"
+	"dalio/impl/internal/events"
+	"dalio/traces/event"
+)
+
+// eventPause is for how long the ring of events is found empty before what has been
+// read is written.
+const eventPause = 20 * time.Millisecond
+
+// teller writes down what the data plane tells.
+type teller struct {
+	reader   *bpf.EventReader
+	recorder *event.Recorder
+	name     string
+	ending   atomic.Bool
+	done     chan error
+}
+
+// startTeller begins with what nobody has read yet, of the data plane's ring. The
+// recorder gets all of it.
+func startTeller(data *bpf.DataPlane, recorder *event.Recorder) (*teller, error) {
+	reader, err := data.Events()
+	if err != nil {
+		return nil, err
+	}
+	// The ring's id tells data planes apart, and stays with one that is adopted.
+	t := &teller{reader: reader, recorder: recorder, name: fmt.Sprintf("coordinator.%d", reader.ID()), done: make(chan error, 1)}
+	go func() { t.done <- t.run() }()
+	return t, nil
+}
+
+func (t *teller) run() error {
+	var e bpf.Event
+	for {
+		switch err := t.reader.Read(&e, time.Now().Add(eventPause)); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if err := t.recorder.Flush(); err != nil || t.ending.Load() {
+				return err
+			}
+		case err != nil:
+			return errors.Join(err, t.recorder.Flush())
+		case e.Action != "": // Else it was no message for a coordinator.
+			t.recorder.Add(events.OfCoordinator(t.name, &e))
+		}
+	}
+}
+
+// close ends when everything has been written. The data plane must be detached.
+func (t *teller) close() error {
+	t.ending.Store(true)
+	return errors.Join(<-t.done, t.reader.Close())
+}
