@@ -46,6 +46,17 @@ func TestJepsenReader(t *testing.T) {
 	}
 }
 
+func TestJepsenVersions(t *testing.T) {
+	for field, want := range map[string]*Version{
+		"[1 18]": {1, 18}, "[0 18446744073709551615]": {0, 1<<64 - 1}, "[1]": nil, "[1 18 2]": nil, "[1 1.5]": nil, "[1 :x]": nil, "18": nil, "nil": nil,
+	} {
+		events, err := readJepsen("{:process 0 :type :invoke :f :read :value [0 nil]} {:process 0 :type :ok :f :read :value [0 3] :version " + field + "}")
+		if err != nil || (events[1].Version == nil) != (want == nil) || want != nil && *events[1].Version != *want {
+			t.Errorf("the version %s is read as %+v, %v", field, events, err)
+		}
+	}
+}
+
 func TestJepsenValues(t *testing.T) {
 	tests := []struct{ form, want string }{
 		{`3`, `3`}, {`"3"`, `"3"`}, {`"v9"`, `v9`}, {`:a`, `:a`}, {`":a"`, `":a"`},
