@@ -19,8 +19,10 @@ import (
 // progress is how far the workers are, as it is kept in a file.
 type progress struct {
 	mu sync.Mutex
-	// Commit is that of the program and the model. What another one did does not count.
-	Commit  string
+	// Commit is what was checked out when the run began or went on, and Sources tells
+	// program, model and fuzzer apart: what others did does not count.
+	Commit, Sources string
+
 	Seed    uint64
 	Object  string
 	Packets uint64
@@ -32,7 +34,8 @@ type progress struct {
 
 // resume returns the progress that the folder has, or none if it is of something else.
 func resume(o options) (*progress, error) {
-	fresh := &progress{Commit: commit(), Seed: o.seed, Object: o.object, Episodes: make([]uint64, o.workers)}
+	commit, sources := checkedOut()
+	fresh := &progress{Commit: commit, Sources: sources, Seed: o.seed, Object: o.object, Episodes: make([]uint64, o.workers)}
 	text, err := os.ReadFile(progressFile(o))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fresh, nil
@@ -44,9 +47,10 @@ func resume(o options) (*progress, error) {
 	if err := json.Unmarshal(text, p); err != nil {
 		return nil, fmt.Errorf("%s: %w; remove it to begin anew", progressFile(o), err)
 	}
-	if p.Commit != fresh.Commit || p.Object != o.object || len(p.Episodes) != o.workers {
+	if p.Sources != fresh.Sources || p.Object != o.object || len(p.Episodes) != o.workers {
 		return fresh, nil
 	}
+	p.Commit = fresh.Commit
 	return p, nil
 }
 
@@ -54,17 +58,30 @@ func progressFile(o options) string {
 	return filepath.Join(o.dir, fmt.Sprintf("progress-%d.json", o.seed))
 }
 
-// commit names what is checked out, with a + if it was changed.
-func commit() string {
-	revision, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
-		return "unknown"
+// folders are what a packet meets, and what makes it.
+var folders = []string{"bpf", "protocol", "checker/cmd/fuzz-packets"}
+
+// checkedOut names the commit that is checked out, with a + if the folders were
+// changed, and what the folders have in it.
+func checkedOut() (commit, sources string) {
+	git := func(arguments ...string) string {
+		out, err := exec.Command("git", arguments...).Output()
+		if err != nil {
+			return "unknown"
+		}
+		return strings.TrimSpace(string(out))
 	}
-	name := strings.TrimSpace(string(revision))
-	if changed, err := exec.Command("git", "status", "--porcelain", "--", ":/bpf", ":/protocol", ":/checker/cmd/fuzz-packets").Output(); err != nil || len(changed) > 0 {
-		name += "+"
+	commit = git("rev-parse", "--short=12", "HEAD")
+	status := []string{"status", "--porcelain", "--"}
+	for _, folder := range folders {
+		sources += git("rev-parse", "--short=12", "HEAD:"+folder) + " "
+		status = append(status, ":/"+folder)
 	}
-	return name
+	if git(status...) != "" {
+		// Who changes something sees to the progress himself.
+		commit, sources = commit+"+", sources+"+"
+	}
+	return commit, sources
 }
 
 func (p *progress) packets() uint64 {
