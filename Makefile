@@ -81,7 +81,7 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 	@scripts/setup test
 	go run ./spec/tlc must-fail
 
-# SHORT=1 compares the steps of one small model only.
+# SHORT=1 compares the steps of small models only, in which every action is taken.
 .PHONY: proof
 proof: ## z3: the protocol is linearizable for any number of replicas, sessions and keys; what is proved is the specification
 	@scripts/setup test

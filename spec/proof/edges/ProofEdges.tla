@@ -17,6 +17,9 @@ Mapped == [value      |-> [k \in Keys |-> ValueOf(Newest(k))],
            linearized |-> {c \in Clients : TookEffect(c)},
            candidates |-> [c \in Clients |-> Candidates(c)]]
 
+\* For models: only requests to write are received at most once.
+OnlyWriteRequests(m) == m.type = "WriteRequest"
+
 -----------------------------------------------------------------------------
 \* The steps of Next, with their names.
 Is(name) == act' = name

@@ -46,9 +46,17 @@ type target struct {
 // Check reads what TLC prints of a model with ProofEdges.tla, and compares. What
 // else TLC prints is returned.
 func Check(t *logic.Theory, in io.Reader) (Counts, []string, error) {
+	return check(t, in, func() error { return nil })
+}
+
+// check is Check, with what must be asked when all has been read.
+func check(t *logic.Theory, in io.Reader, whole func() error) (Counts, []string, error) {
 	c := &checker{theory: t, seen: map[string]*eval.State{}, sources: map[string]bool{},
 		Counts: Counts{Actions: map[string]int{}}}
 	lines, err := read(in, c.start, c.edge)
+	if err == nil {
+		err = whole()
+	}
 	if err == nil {
 		err = c.finish()
 	}

@@ -21,7 +21,7 @@ func oneClient(t *testing.T) string {
 	return string(text)
 }
 
-func check(t *testing.T, theoryText, printed string) (Counts, error) {
+func compare(t *testing.T, theoryText, printed string) (Counts, error) {
 	t.Helper()
 	th, err := logic.Parse(theoryText)
 	if err != nil {
@@ -32,7 +32,7 @@ func check(t *testing.T, theoryText, printed string) (Counts, error) {
 }
 
 func TestSameSteps(t *testing.T) {
-	n, err := check(t, theory.Text(), oneClient(t))
+	n, err := compare(t, theory.Text(), oneClient(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestOtherTheory(t *testing.T) {
 			if text == theory.Text() {
 				t.Fatalf("the theory does not say %q", c.old)
 			}
-			if _, err := check(t, text, oneClient(t)); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := compare(t, text, oneClient(t)); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %.300v; want one with %q", err, c.want)
 			}
 		})
@@ -75,7 +75,7 @@ func TestOtherSpecification(t *testing.T) {
 		{"nothing was printed", "", "TLC printed no step"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := check(t, theory.Text(), c.printed); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := compare(t, theory.Text(), c.printed); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %.300v; want one with %q", err, c.want)
 			}
 		})

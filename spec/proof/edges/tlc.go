@@ -8,19 +8,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"dalio/spec/jar"
 	"dalio/spec/proof/logic"
 )
 
-// Run has TLC print the steps of a model of the specification, and checks them.
+// modelTime is more than any model takes on a machine that does other work too.
+const modelTime = 20 * time.Minute
+
+// Run has TLC print the steps of a model, and checks them.
 // Root is the directory of go.mod; work is one of this run alone.
-func Run(ctx context.Context, t *logic.Theory, root, work, model string) (Counts, error) {
+func Run(ctx context.Context, t *logic.Theory, root, work string, model Model) (Counts, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return Counts{}, err
 	}
-	work = filepath.Join(root, work, model)
+	work = filepath.Join(root, work, model.Name)
 	artifact, err := jar.Pinned(root)
 	if err != nil {
 		return Counts{}, err
@@ -29,14 +33,14 @@ func Run(ctx context.Context, t *logic.Theory, root, work, model string) (Counts
 	if err != nil {
 		return Counts{}, err
 	}
-	config, err := configure(filepath.Join(root, "spec", "models", model+".cfg"))
+	config, err := model.config(root)
 	if err != nil {
 		return Counts{}, err
 	}
 	if err := os.RemoveAll(work); err != nil {
 		return Counts{}, err
 	}
-	scratch, file := filepath.Join(work, "tlc"), filepath.Join(work, model+".cfg")
+	scratch, file := filepath.Join(work, "tlc"), filepath.Join(work, model.Name+".cfg")
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return Counts{}, err
 	}
@@ -44,9 +48,13 @@ func Run(ctx context.Context, t *logic.Theory, root, work, model string) (Counts
 		return Counts{}, err
 	}
 	spec := filepath.Join(root, "spec")
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, modelTime)
 	defer cancel()
-	command := jar.Run{Jar: path, Scratch: scratch, Java: []string{jar.SmallHeap}, Directory: filepath.Join(spec, "proof", "edges"),
+	heap := jar.Heap // TLC keeps every text that it prints
+	if model.Short {
+		heap = jar.SmallHeap
+	}
+	command := jar.Run{Jar: path, Scratch: scratch, Java: []string{heap, "-XX:+ExitOnOutOfMemoryError"}, Directory: filepath.Join(spec, "proof", "edges"),
 		Module: "ProofEdges", Config: file, Library: spec}.Command(ctx)
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -56,39 +64,14 @@ func Run(ctx context.Context, t *logic.Theory, root, work, model string) (Counts
 	if err := command.Start(); err != nil {
 		return Counts{}, fmt.Errorf("java cannot be run: %w; scripts/setup test installs it", err)
 	}
-	counts, lines, err := Check(t, out)
+	counts, lines, err := check(t, out, command.Wait)
 	if err != nil {
 		cancel()
 		command.Wait()
-		if counts.Edges == 0 && len(lines) > 0 {
+		if ctx.Err() != nil && command.ProcessState != nil && !command.ProcessState.Success() && len(lines) > 0 {
 			err = fmt.Errorf("%w; TLC says:\n%s", err, strings.Join(lines, "\n"))
 		}
-		return counts, fmt.Errorf("%s: %w", model, err)
-	}
-	if err := command.Wait(); err != nil {
-		return counts, fmt.Errorf("%s: TLC: %w:\n%s", model, err, strings.Join(lines, "\n"))
+		return counts, fmt.Errorf("%s: %w", model.Name, err)
 	}
 	return counts, nil
-}
-
-// configure makes of the configuration of a model one that prints steps. What is
-// checked of the model is checked elsewhere; and there is no symmetry, so that
-// every state that is reached is one that steps begin in.
-func configure(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	out := []string{"INIT EdgeInit", "NEXT EdgeNext", "VIEW Whole", "ACTION_CONSTRAINT EmitWhole"}
-	for _, line := range strings.Split(string(text), "\n") {
-		switch fields := strings.Fields(line); {
-		case len(fields) == 0:
-			continue
-		case fields[0] == "Exact":
-			out = append(out, "  Exact = FALSE")
-		case fields[0] != "SPECIFICATION" && fields[0] != "INVARIANT" && fields[0] != "PROPERTY" && fields[0] != "SYMMETRY":
-			out = append(out, line)
-		}
-	}
-	return strings.Join(out, "\n") + "\n", nil
 }
