@@ -25,9 +25,13 @@ import (
 
 // corpus is the tests that the programs are run by: every field of every message, the
 // walks beside the model, the hazards, frames that fuzzing found, and real devices.
-const corpus = "^(TestEveryField.*|TestSmallTable|TestModelAgainstBytecode.*|TestHazards|TestLease|TestCovered|TestRegressions|" +
-	"TestFramesOfOtherDevices|TestMulticast.*|TestLastBulkOfSurplus|TestUnicastOnTheWire|TestRefusesLargeFrames|TestBroadcasts|" +
-	"TestConcurrentDuplicates|TestConcurrentRetriesOfCoveredWrites|FuzzFrame|FuzzSteps)$"
+// races are those that have two processors meet.
+const (
+	corpus = "TestEveryField.*|TestSmallTable|TestModelAgainstBytecode.*|TestHazards|TestLease|TestCovered|TestRegressions|" +
+		"TestFramesOfOtherDevices|TestMulticast.*|TestLastBulkOfSurplus|TestUnicastOnTheWire|TestRefusesLargeFrames|TestBroadcasts|" +
+		"TestConcurrentRetriesOfCoveredWrites|FuzzFrame|FuzzSteps"
+	races = "TestConcurrentDuplicates|TestConcurrentOpens|TestBothProcessors|TestChangesAreSeenInOrder|TestOpeningUnderLoad|TestFloorUnderLoad"
+)
 
 // limit is for the tests, which take less than a minute.
 const limit = 5 * time.Minute
@@ -37,16 +41,21 @@ var objects = []string{"coordinator", "several"}
 
 func main() {
 	dir := flag.String("dir", "build/coverage", "folder for the annotated sources")
+	short := flag.Bool("short", false, "leave out the tests that have two processors meet")
 	readme := flag.String("evidence", "", "file with the table of evidence to update")
 	flag.Parse()
-	if err := run(*dir, *readme); err != nil {
+	if err := run(*dir, *short, *readme); err != nil {
 		fmt.Fprintf(os.Stderr, "coverage: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, readme string) error {
-	counters, err := runTests(dir)
+func run(dir string, short bool, readme string) error {
+	tests := corpus
+	if !short {
+		tests += "|" + races
+	}
+	counters, err := runTests(dir, tests)
 	if err != nil {
 		return err
 	}
@@ -76,8 +85,8 @@ func run(dir, readme string) error {
 	return conclude(programs, all, list, readme)
 }
 
-// runTests runs the corpus, and returns the counters of each object.
-func runTests(dir string) (map[string][]uint64, error) {
+// runTests runs tests, and returns the counters of each object.
+func runTests(dir, tests string) (map[string][]uint64, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -86,7 +95,7 @@ func runTests(dir string) (map[string][]uint64, error) {
 		return nil, err
 	}
 	// What the walks draw is the same each time.
-	cmd := exec.Command("go", "test", "-count=1", "-timeout", limit.String(), "-run", corpus, "./bpf", "-rapid.seed=1", "-rapid.checks=1000")
+	cmd := exec.Command("go", "test", "-count=1", "-timeout", limit.String(), "-run", "^("+tests+")$", "./bpf", "-rapid.seed=1", "-rapid.checks=1000")
 	cmd.Env = append(os.Environ(), "DALIO_COVERAGE="+path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("the tests fail on the programs with counters: %w\n%s", err, bytes.TrimSpace(out))
