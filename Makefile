@@ -97,6 +97,11 @@ coverage: ## which blocks and branches of the bytecode the tests take; the rest 
 	@scripts/setup test
 	go run ./checker/coverage
 
+.PHONY: mutate
+mutate: ## small mistakes, many of them, in the bytecode and C: the tests must notice (ONLY=bytecode)
+	@scripts/setup test
+	go run ./checker/mutate $(if $(ONLY),-only '$(ONLY)') -evidence README.md
+
 # DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
 # DURABLE=1 gives the replicas disks, and breaks those and the whole shard's power too.
 DURATION ?= 1m

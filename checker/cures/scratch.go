@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dalio/bpf"
+	"dalio/checker/internal/trial"
 	"dalio/protocol"
 )
 
@@ -73,7 +74,7 @@ func (s *scratch) whole(ctx context.Context, cures []cure) error {
 				continue
 			}
 			done[name] = true
-			t, err := parseTest(name)
+			t, err := trial.Parse(name)
 			if err != nil {
 				return err
 			}
@@ -116,7 +117,7 @@ func (s *scratch) try(ctx context.Context, c *cure) (by string, err error) {
 		}
 	}
 	for _, name := range c.Tests {
-		t, err := parseTest(name)
+		t, err := trial.Parse(name)
 		if err != nil {
 			return "", err
 		}
@@ -169,13 +170,13 @@ func (s *scratch) generate(ctx context.Context) error {
 }
 
 // test runs a test, and returns the line that tells of its failure, if it failed.
-func (s *scratch) test(ctx context.Context, t *test) (failed string, err error) {
+func (s *scratch) test(ctx context.Context, t *trial.Test) (failed string, err error) {
 	binary := filepath.Join(s.dir, "cures.test")
-	out, err := s.command(ctx, buildTimeout, "", "go", "test", "-c", "-vet=off", "-trimpath", "-o", binary, "./"+filepath.ToSlash(t.folder))
+	out, err := s.command(ctx, buildTimeout, "", "go", "test", "-c", "-vet=off", "-trimpath", "-o", binary, "./"+filepath.ToSlash(t.Folder))
 	if err != nil {
 		return "", fmt.Errorf("it does not compile: %w\n%s", err, out)
 	}
-	arguments := []string{"-test.v", "-test.timeout=" + testTimeout.String(), "-test.run=" + t.pattern}
+	arguments := []string{"-test.v", "-test.timeout=" + testTimeout.String(), "-test.run=" + t.Pattern}
 	drawn, err := s.drawsByRapid(t)
 	if err != nil {
 		return "", err
@@ -184,13 +185,13 @@ func (s *scratch) test(ctx context.Context, t *test) (failed string, err error) 
 		// The same draws each time; how small a failure can be made does not matter.
 		arguments = append(arguments, "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
 	}
-	out, err = s.command(ctx, testTimeout+10*time.Second, t.folder, binary, arguments...)
-	return judge(t, string(out), err)
+	out, err = s.command(ctx, testTimeout+10*time.Second, t.Folder, binary, arguments...)
+	return trial.Judge(t, string(out), err)
 }
 
 // drawsByRapid says whether the tests of a package draw their cases by rapid.
-func (s *scratch) drawsByRapid(t *test) (bool, error) {
-	files, err := filepath.Glob(filepath.Join(s.dir, t.folder, "*_test.go"))
+func (s *scratch) drawsByRapid(t *trial.Test) (bool, error) {
+	files, err := filepath.Glob(filepath.Join(s.dir, t.Folder, "*_test.go"))
 	if err != nil {
 		return false, err
 	}

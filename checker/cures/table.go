@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"dalio/checker/internal/trial"
 )
 
 // cure is a passage of the code that is needed, and what takes its place when it
@@ -91,7 +93,7 @@ func (c *cure) check() error {
 		}
 	}
 	for _, t := range c.Tests {
-		if _, err := parseTest(t); err != nil {
+		if _, err := trial.Parse(t); err != nil {
 			return err
 		}
 	}
@@ -109,25 +111,4 @@ func (c *cure) takeOut(text string) (string, error) {
 		return "", fmt.Errorf("%s has this %d times, and not once: %s", c.File, len(found), c.Passage)
 	}
 	return text[:found[0][0]] + c.Change + text[found[0][1]:], nil
-}
-
-// test is a test, or some cases of one.
-type test struct {
-	name, folder, pattern string
-	// expected is how the names begin of what must run.
-	expected string
-}
-
-func parseTest(name string) (test, error) {
-	folder, rest, _ := strings.Cut(name, ".")
-	function, cases, several := strings.Cut(rest, "/")
-	if folder == "" || !strings.HasPrefix(function, "Test") {
-		return test{}, fmt.Errorf("%q is not the name of a package and a test", name)
-	}
-	t := test{name: name, folder: filepath.FromSlash(folder), pattern: "^" + function + "$", expected: function}
-	if several {
-		t.pattern += "/^" + regexp.QuoteMeta(cases)
-		t.expected += "/" + strings.ReplaceAll(cases, " ", "_")
-	}
-	return t, nil
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package trial reads what a Go test printed about broken code, and says whether an
+// assertion of it failed.
+package trial
 
 import (
 	"errors"
@@ -16,16 +18,16 @@ var (
 	ended = regexp.MustCompile(`(?m)^(panic: .*|fatal error: .*|signal: .*)`)
 )
 
-// judge tells from what a test printed, and how its process ended, whether an
+// Judge tells from what a test printed, and how its process ended, whether an
 // assertion of it failed: then it returns a line that says which. An error says
 // that it has shown nothing.
-func judge(t *test, out string, exit error) (failed string, err error) {
+func Judge(t *Test, out string, exit error) (failed string, err error) {
 	if stop := ended.FindString(out); stop != "" {
-		return "", fmt.Errorf("it ended by %q, which shows nothing\n%s", stop, tail(out))
+		return "", fmt.Errorf("it ended by %q, which shows nothing\n%s", stop, Tail(out))
 	}
 	ran, fails := 0, ""
 	for _, m := range result.FindAllStringSubmatch(out, -1) {
-		if !strings.HasPrefix(m[2], t.expected) {
+		if !strings.HasPrefix(m[2], t.Expected) {
 			continue
 		}
 		switch m[1] {
@@ -40,14 +42,14 @@ func judge(t *test, out string, exit error) (failed string, err error) {
 	}
 	switch {
 	case ran == 0:
-		return "", fmt.Errorf("no such test was run\n%s", tail(out))
+		return "", fmt.Errorf("no such test was run\n%s", Tail(out))
 	case fails != "" && exit != nil:
-		return t.folder + "." + fails, nil
+		return t.Folder + "." + fails, nil
 	case fails != "" || exit != nil:
-		return "", fmt.Errorf("its results and its exit differ: %w\n%s", errors.Join(exit), tail(out))
+		return "", fmt.Errorf("its results and its exit differ: %w\n%s", errors.Join(exit), Tail(out))
 	}
 	return "", nil
 }
 
-// tail returns the end of an output, for people to see.
-func tail(out string) string { return out[max(0, len(out)-2000):] }
+// Tail returns the end of an output, for people to see.
+func Tail(out string) string { return out[max(0, len(out)-2000):] }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"dalio/protocol"
+)
+
+// realLease is long: what is judged under it takes some microseconds.
+const realLease = time.Hour
+
+func realClock() setting {
+	return setting{"real clock", Options{Self: elsewhere(self), MaxSessions: testSlots, SessionTTL: testTTL, Lease: realLease}}
+}
+
+// underRealClock returns what is wrong with a program that reads the clock itself: the
+// stamps of what it sends must be of now, and a lease must run by the same clock.
+func underRealClock(b *bench) string {
+	begin := uint64(Now())
+	c, write := awaiting(0b110)
+	for i := range c.Answered {
+		c.Answered[i] = begin - uint64(realLease)/2
+	}
+	late := clone(c)
+	late.Answered[9] = begin - uint64(realLease) - uint64(time.Minute)
+	next := write
+	next.Request++
+	settled := clone(c)
+	settled.Sessions[3].Acks = committedAcks
+	tired := answered(write, 1)
+	tired.Hops = protocol.MaxHops
+	ack := answered(write, 1)
+	ack.Type, ack.Key, ack.Value = protocol.WriteAck, nil, nil
+	probed := protocol.Message{Type: protocol.ProbeReply, Epoch: 7, Replica: replica(1).ID}
+	for _, told := range []struct {
+		c    *protocol.Coordinator
+		m    protocol.Message
+		from protocol.Address
+	}{
+		{c, readRequest(4, "key"), client(1)}, {c, write, client(1)}, {settled, next, client(1)},
+		{c, answered(write, 0), replica(0).Address}, {c, tired, replica(1).Address},
+		{late, answered(protocol.Message{Key: []byte("key")}, 1), replica(1).Address}, {settled, answered(write, 1), replica(1).Address},
+		{late, protocol.Message{Type: protocol.Probe, Sent: 9}, client(1)}, {c, protocol.Message{Type: protocol.Probe, Sent: 9}, client(1)},
+		{c, ack, replica(1).Address}, {c, probed, replica(1).Address},
+	} {
+		for _, sent := range []uint64{0, begin - 1, begin + uint64(time.Hour)} {
+			m := told.m
+			if m.Type == protocol.ReadReply && m.Version.Seq == 50 && len(m.Value) == 0 {
+				m.Version = protocol.Version{}
+			}
+			m.Sent = sent
+			now := uint64(Now())
+			before := clone(told.c)
+			before.Now, before.Lease = now, uint64(realLease)
+			o := corner(before, m, told.from)
+			o.before.Now, o.after.Now = 0, 0 // Which no program looks at.
+			if complaint := b.playStamped(&o, now); complaint != "" {
+				return complaint
+			}
+		}
+	}
+	return ""
+}
+
+// playStamped is play for what is sent with a stamp that the model would take from a
+// clock which stands: the bytecode's may be later, but not than now.
+func (b *bench) playStamped(o *occasion, now uint64) string {
+	if err := b.dp.Restore(o.before); err != nil {
+		return "restore: " + err.Error()
+	}
+	got, _, err := b.dp.run(o.frame, 0)
+	if err != nil {
+		return err.Error()
+	}
+	const at = protocol.FrameOverhead + 80
+	if len(o.want.Frame) >= at+8 && binary.BigEndian.Uint64(o.want.Frame[at:]) == now && len(got.Frame) == len(o.want.Frame) {
+		if stamp := binary.BigEndian.Uint64(got.Frame[at:]); stamp < now || stamp > uint64(Now()) {
+			return fmt.Sprintf("the stamp is %d, between %d and %d", stamp, now, Now())
+		}
+		copy(got.Frame[at:at+8], o.want.Frame[at:])
+	}
+	after, err := b.dp.readCounters()
+	if err != nil {
+		return err.Error()
+	}
+	counted := after.minus(&b.counted)
+	b.counted = after
+	got.Reason, got.Action = o.want.Reason, o.want.Action
+	if complaint := counted.difference(o.counted); complaint != "" {
+		return complaint
+	}
+	return differ(b.dp, clone(o.after), got, o.want)
+}

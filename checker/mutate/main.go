@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command mutate makes mutants of the bytecode, by fixed operators and from a
+// published seed, takes the cures out of the C code, and demands that the tests notice
+// nearly all of them.
+//
+//	go run ./checker/mutate [-only bytecode,c] [-sample] [-parallel 2] [-evidence README.md]
+//
+// A mutant is killed when an assertion fails that holds for the original. One that
+// the verifier refuses, or that does not compile, is none; one that ends by a panic, or
+// in no time, is not killed. Each that nothing notices must be listed in the folder
+// arguments, with why. docs/mutation.md says more.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"dalio/checker/evidence"
+)
+
+// seed is published: it says which of all mutants are tried.
+const seed = 1
+
+type options struct {
+	sample   bool
+	parallel int
+	root     string
+	out      io.Writer
+}
+
+// kind is what mutants are made of.
+type kind struct {
+	name string
+	// least is how many there must be that are mutants at all.
+	least int
+	try   func(context.Context, *options) ([]outcome, error)
+}
+
+func kinds() []kind {
+	return []kind{{"bytecode", 500, tryBytecode}, {"c", 0, tryCures}}
+}
+
+func main() {
+	var o options
+	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, c")
+	flag.BoolVar(&o.sample, "sample", false, "try a fixed sample, as with every change")
+	flag.IntVar(&o.parallel, "parallel", 2, "how many are tried at a time")
+	table := flag.String("evidence", "", "a `README` into whose evidence table the figures are written")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if flag.NArg() != 0 || o.parallel < 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	o.out = os.Stdout
+	if err := run(ctx, &o, *only, *table); err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o *options, only, table string) error {
+	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("find the module: %w", err)
+	}
+	o.root = strings.TrimSpace(string(dir))
+	began := time.Now()
+	var all []outcome
+	var scores []score
+	var problems []error
+	for _, k := range kinds() {
+		if only != "" && !slices.Contains(strings.Split(only, ","), k.name) || only == "" && o.sample && k.name == "c" {
+			continue // The sample of the cures has a command of its own.
+		}
+		from := time.Now()
+		outcomes, err := k.try(ctx, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		s, err := judge(o, k, outcomes)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		s.Seconds = time.Since(from).Seconds()
+		fmt.Fprintln(o.out, s)
+		if err == nil && table != "" && k.least != 0 {
+			if err := evidence.Write(table, "mutate-"+k.name, s.cell()); err != nil {
+				return err
+			}
+		}
+		all, scores = append(all, outcomes...), append(scores, s)
+	}
+	if len(scores) == 0 {
+		return fmt.Errorf("%q names no kind of mutants", only)
+	}
+	if err := report(o, all, scores); err != nil {
+		return err
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	var parts []string
+	for _, s := range scores {
+		parts = append(parts, s.short())
+	}
+	line := strings.Join(parts, "; ")
+	fmt.Fprintf(o.out, "mutate: %s, %v\n", line, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// report keeps what became of each mutant, and lists those that lived.
+func report(o *options, all []outcome, scores []score) error {
+	dir := filepath.Join(o.root, "build", "mutate")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(struct {
+		Seed    int       `json:"seed"`
+		Sample  bool      `json:"sample"`
+		Scores  []score   `json:"scores"`
+		Mutants []outcome `json:"mutants"`
+	}{seed, o.sample, scores, all}, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "report.json"), text, 0o644)
+}
