@@ -17,6 +17,10 @@
 // unknown. Keys are absent at the start. An operation that is still open when
 // the history ends counts as info.
 //
+// An ok may also tell the version that the system gave the write, or that it said the
+// value read had: "version":[1,18], an epoch and a number. It is evidence for a judge, and
+// no part of what happened.
+//
 // To record, share one Recorder between all clients:
 //
 //	rec := traces.NewRecorder(file)
