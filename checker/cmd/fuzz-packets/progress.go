@@ -58,11 +58,11 @@ func progressFile(o options) string {
 	return filepath.Join(o.dir, fmt.Sprintf("progress-%d.json", o.seed))
 }
 
-// folders are what a packet meets, and what makes it.
-var folders = []string{"bpf", "protocol", "checker/cmd/fuzz-packets"}
+// sourcePaths are what a packet meets, and what makes it.
+var sourcePaths = []string{"bpf/coordinator_bpfel.o", "bpf/treadmill.go", "protocol", "checker/cmd/fuzz-packets"}
 
-// checkedOut names the commit that is checked out, with a + if the folders were
-// changed, and what the folders have in it.
+// checkedOut names the commit that is checked out, with a + if the sources were
+// changed, and what the sources are in it.
 func checkedOut() (commit, sources string) {
 	git := func(arguments ...string) string {
 		out, err := exec.Command("git", arguments...).Output()
@@ -73,9 +73,9 @@ func checkedOut() (commit, sources string) {
 	}
 	commit = git("rev-parse", "--short=12", "HEAD")
 	status := []string{"status", "--porcelain", "--"}
-	for _, folder := range folders {
-		sources += git("rev-parse", "--short=12", "HEAD:"+folder) + " "
-		status = append(status, ":/"+folder)
+	for _, path := range sourcePaths {
+		sources += git("rev-parse", "--short=12", "HEAD:"+path) + " "
+		status = append(status, ":/"+path)
 	}
 	if git(status...) != "" {
 		// Who changes something sees to the progress himself.
