@@ -135,7 +135,7 @@ func TestManifestMatchesFiles(t *testing.T) {
 	for _, j := range manifest.modelJobs(true, "") {
 		listed = append(listed, j.config)
 		if c := read(j.config); !slices.Contains(c.properties, "TypeOK") ||
-			!slices.ContainsFunc([]string{"RefinesRegister", "Linearizable", "Answered", "StepsAreKnown"}, func(promise string) bool {
+			!slices.ContainsFunc([]string{"RefinesRegister", "Linearizable", "Answered", "StepsAreKnown", "AnswersAsHandleRead"}, func(promise string) bool {
 				return slices.Contains(c.properties, promise)
 			}) {
 			t.Errorf("%s checks only %v", j.config, c.properties)
