@@ -59,7 +59,7 @@ func (d *DataPlane) attach(ifindexes []int) error {
 		return err
 	}
 	for _, ifindex := range ifindexes {
-		l, err := attachNative(d.objects.Coordinator, ifindex)
+		l, err := AttachNative(d.objects.Coordinator, ifindex)
 		if err != nil {
 			return err
 		}
@@ -204,14 +204,17 @@ func AttachPass(ifindex int) (io.Closer, error) {
 		License: "GPL",
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load pass program: %w", explainLoad(err))
+		return nil, fmt.Errorf("load pass program: %w", ExplainLoad(err))
 	}
 	// The link keeps the program; its descriptor is not needed any more.
 	defer program.Close()
-	return attachNative(program, ifindex)
+	return AttachNative(program, ifindex)
 }
 
-func attachNative(program *ebpf.Program, ifindex int) (link.Link, error) {
+// AttachNative attaches an XDP program to a device of the calling thread's network
+// namespace, in native mode, until the link is closed. It returns the same errors as
+// [DataPlane.Attach].
+func AttachNative(program *ebpf.Program, ifindex int) (link.Link, error) {
 	if _, err := net.InterfaceByIndex(ifindex); err != nil {
 		return nil, fmt.Errorf("attach XDP program to device number %d: %w (%w)", ifindex, ErrNoDevice, err)
 	}

@@ -94,7 +94,7 @@ func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 	}
 	var entries entryObjects
 	if err := spec.LoadAndAssign(&entries, nil); err != nil {
-		t.Fatal(explainLoad(err))
+		t.Fatal(ExplainLoad(err))
 	}
 	t.Cleanup(func() {
 		for name, program := range map[string]*ebpf.Program{"clone_entry": entries.CloneEntry, "clone_astray": entries.CloneAstray} {

@@ -50,7 +50,7 @@ func Load(o Options) (*DataPlane, error) {
 	}
 	d := &DataPlane{options: o, now: Now}
 	if err := spec.LoadAndAssign(&d.objects, nil); err != nil {
-		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
+		return nil, fmt.Errorf("load data plane: %w", ExplainLoad(err))
 	}
 	return d, nil
 }

@@ -194,9 +194,9 @@ func loadAsNobody(t *testing.T, capabilities ...uintptr) string {
 // TestExplanations gives errors that this kernel does not have at hand a cause.
 func TestExplanations(t *testing.T) {
 	for _, c := range []struct{ got, want error }{
-		{explainLoad(fmt.Errorf("create map: %w", unix.EINVAL)), ErrKernel},
-		{explainLoad(fmt.Errorf("create map: %w", ebpf.ErrNotSupported)), ErrKernel},
-		{explainLoad(fmt.Errorf("load program: %w", unix.EPERM)), ErrPermission},
+		{ExplainLoad(fmt.Errorf("create map: %w", unix.EINVAL)), ErrKernel},
+		{ExplainLoad(fmt.Errorf("create map: %w", ebpf.ErrNotSupported)), ErrKernel},
+		{ExplainLoad(fmt.Errorf("load program: %w", unix.EPERM)), ErrPermission},
 		{explainAttach(fmt.Errorf("create link: %w", unix.EPERM)), ErrPermission},
 		{explainAttach(fmt.Errorf("create link: %w", unix.EEXIST)), ErrDeviceBusy},
 	} {
@@ -205,7 +205,7 @@ func TestExplanations(t *testing.T) {
 		}
 	}
 	refused := &ebpf.VerifierError{Cause: unix.EACCES, Log: []string{"0: R1=ctx()", "1: invalid access"}}
-	if got := explainLoad(refused).Error(); !strings.Contains(got, "verifier") || !strings.Contains(got, "R1=ctx()") {
+	if got := ExplainLoad(refused).Error(); !strings.Contains(got, "verifier") || !strings.Contains(got, "R1=ctx()") {
 		t.Errorf("the verifier's log is missing from %q", got)
 	}
 }

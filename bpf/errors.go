@@ -29,8 +29,9 @@ var (
 	ErrMTU = errors.New("the MTU is too large for native XDP: lower it to 1500 on the device and, for veth, on its peer")
 )
 
-// explainLoad puts one sentence in front of what the kernel said.
-func explainLoad(err error) error {
+// ExplainLoad puts one sentence in front of what the kernel said when it was to load
+// a program: ErrPermission or ErrKernel for that cause.
+func ExplainLoad(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
 	case errors.Is(err, unix.EPERM), !mayUsePointers():

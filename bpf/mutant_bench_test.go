@@ -30,7 +30,7 @@ func newBench(s setting) (*bench, error) {
 	}
 	all, err := ebpf.NewCollection(spec)
 	if err != nil {
-		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
+		return nil, fmt.Errorf("load data plane: %w", ExplainLoad(err))
 	}
 	b := &bench{setting: s, dp: &DataPlane{options: s.options}, maps: maps.Clone(all.Maps), spec: spec.Programs[coordinatorProgCoordinator]}
 	o := &b.dp.objects

@@ -98,7 +98,7 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 	err = spec.LoadAndAssign(&tr.trafficParts, &ebpf.CollectionOptions{
 		MapReplacements: map[string]*ebpf.Map{sessionsMap: dp.objects.Sessions, trafficMapCounters: dp.objects.Counters}})
 	if err != nil {
-		t.Fatal(explainLoad(err))
+		t.Fatal(ExplainLoad(err))
 	}
 	t.Cleanup(func() { tr.Make.Close(); tr.Capture.Close(); tr.Inputs.Close(); tr.Outputs.Close() })
 
@@ -108,7 +108,7 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 		w := addWire(t, number, 1500, slices.Max(tr.cpus)+1)
 		tr.wires = append(tr.wires, w)
 		indices = append(indices, w.coordinator)
-		l, err := attachNative(tr.Capture, w.outside)
+		l, err := AttachNative(tr.Capture, w.outside)
 		must(err)
 		t.Cleanup(func() { l.Close() })
 	}

@@ -85,7 +85,7 @@ func LoadTreadmill(o Options) (*Treadmill, error) {
 	t := &Treadmill{DataPlane: &DataPlane{options: o, now: Now},
 		entries: make([]sessionEntry, o.MaxSessions), slots: make([]uint32, o.MaxSessions)}
 	if err := spec.LoadAndAssign(&t.objects, nil); err != nil {
-		return nil, fmt.Errorf("load data plane: %w", explainLoad(err))
+		return nil, fmt.Errorf("load data plane: %w", ExplainLoad(err))
 	}
 	if t.counters, err = t.objects.Counters.Memory(); err != nil {
 		return nil, errors.Join(fmt.Errorf("map the counters: %w", err), t.Close())

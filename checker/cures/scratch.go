@@ -7,13 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"dalio/bpf"
+	"dalio/bpf/reader"
 	"dalio/checker/internal/trial"
 	"dalio/protocol"
 )
@@ -101,7 +104,7 @@ func (s *scratch) try(ctx context.Context, c *cure) (by string, err error) {
 		return "", err
 	}
 	if c.inC() {
-		keep, err := s.generated()
+		keep, err := s.generated(path.Dir(c.File))
 		if err != nil {
 			return "", err
 		}
@@ -112,7 +115,7 @@ func (s *scratch) try(ctx context.Context, c *cure) (by string, err error) {
 		return "", err
 	}
 	if c.inC() {
-		if err := s.generate(ctx); err != nil {
+		if err := s.generate(ctx, path.Dir(c.File)); err != nil {
 			return "", err
 		}
 	}
@@ -130,9 +133,10 @@ func (s *scratch) try(ctx context.Context, c *cure) (by string, err error) {
 	return "", fmt.Errorf("%w: %s", errPass, strings.Join(c.Tests, ", "))
 }
 
-// generated returns a function that puts what is generated back as it is now.
-func (s *scratch) generated() (restore func() error, err error) {
-	files, err := filepath.Glob(filepath.Join(s.dir, "bpf", "*_bpfel*"))
+// generated returns a function that puts what is generated in a folder back as it is
+// now.
+func (s *scratch) generated(folder string) (restore func() error, err error) {
+	files, err := filepath.Glob(filepath.Join(s.dir, filepath.FromSlash(folder), "*_bpfel*"))
 	if err != nil {
 		return nil, err
 	}
@@ -151,10 +155,18 @@ func (s *scratch) generated() (restore func() error, err error) {
 	}, nil
 }
 
-// generate makes the objects anew. The kernel must take them.
-func (s *scratch) generate(ctx context.Context) error {
-	if out, err := s.command(ctx, buildTimeout, "", "go", "generate", "./bpf"); err != nil {
+// generate makes the objects of a folder anew. The kernel must take them.
+func (s *scratch) generate(ctx context.Context, folder string) error {
+	if out, err := s.command(ctx, buildTimeout, "", "go", "generate", "./"+folder); err != nil {
 		return fmt.Errorf("it can't be generated: %w\n%s", err, out)
+	}
+	if folder == "bpf/reader" {
+		r, err := reader.Load(reader.Options{Address: netip.MustParseAddrPort("10.0.0.1:7411"), MAC: [6]byte{2}, Keys: reader.MinKeys,
+			Object: filepath.Join(s.dir, "bpf", "reader", "reader_bpfel.o")})
+		if err != nil {
+			return fmt.Errorf("the kernel refuses it: %w", err)
+		}
+		return r.Close()
 	}
 	for name, several := range map[string]bool{"coordinator": false, "several": true} {
 		data, err := bpf.Load(bpf.Options{Self: protocol.Address{IP: [4]byte{10, 0, 0, 1}, MAC: [6]byte{2}}, MaxSessions: 16,

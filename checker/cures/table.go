@@ -43,7 +43,7 @@ type cure struct {
 func (c *cure) inC() bool { return path.Ext(c.File) == ".h" || path.Ext(c.File) == ".c" }
 
 // tables are the files beside this one.
-var tables = []string{"dataplane.json", "controlplane.json", "replica.json"}
+var tables = []string{"dataplane.json", "controlplane.json", "replica.json", "readpath.json"}
 
 // readTables reads all tables, and checks them as far as it can be done without
 // the code.

@@ -67,6 +67,8 @@ type Options struct {
 	CoordinatorFlags []string
 	// Events has the processes record what they do, in the folder events below Dir.
 	Events bool
+	// ReplicaFlags are more flags for every replica.
+	ReplicaFlags []string
 	// Seed determines the faults of the network, of which there are none until
 	// SetFaults.
 	Seed uint64
@@ -194,6 +196,7 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 		if o.Events {
 			args = append(args, "--events", c.eventsOf(node))
 		}
+		args = append(args, o.ReplicaFlags...)
 		replica, err := c.launch(ctx, node, args...)
 		if err != nil {
 			return err

@@ -23,11 +23,13 @@ func (s *Server) refuse(format string, arguments ...any) error {
 }
 
 // change runs a change of the membership while no worker handles or answers
-// anything, so that what was true before it is never said after it.
+// anything, so that what was true before it is never said after it. The read path is
+// told before anybody learns of the change.
 // It is durable when change returns.
 func (s *Server) change(f func() error) error {
 	s.membership.Lock()
 	err := f()
+	s.show()
 	if err == nil {
 		s.keep()
 	}

@@ -29,12 +29,16 @@ type node struct {
 	epoch   protocol.Epoch
 }
 
-// newNode starts a replica that is no member of anything.
-func newNode(t testing.TB, store replica.Store) *node {
+// newNode starts a replica that is no member of anything, with a read path if one is
+// given.
+func newNode(t testing.TB, store replica.Store, paths ...replica.ReadPath) *node {
 	t.Helper()
 	srv, err := replica.Listen("127.0.0.1:0", replica.Options{Store: store})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, path := range paths {
+		srv.AnswerBy(path)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

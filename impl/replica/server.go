@@ -103,12 +103,15 @@ type Server struct {
 	// driven is the worker of Work, nil before that.
 	driven *worker
 
-	// membership guards the four fields after it. A worker holds it for reading
+	// membership guards the fields after it, up to returned. A worker holds it for reading
 	// from when it looks at a message until the answer is sent.
 	membership sync.RWMutex
 	replica    protocol.Replica
-	shard      string
-	lastID     protocol.ReplicaID
+	// path answers reads beside the server; counted is the same, also when the server
+	// has ended.
+	path, counted ReadPath
+	shard         string
+	lastID        protocol.ReplicaID
 	// returned is what the disk said, if the membership is from before the process
 	// began, until a later epoch opens it.
 	returned *control.Returned
@@ -157,12 +160,14 @@ func New(packets net.PacketConn, o Options) (*Server, error) {
 	}
 	s := &Server{
 		options:  o,
-		store:    o.Store,
 		packets:  packets,
 		conn:     datagram.NewConn(packets),
 		counters: newCounters(),
 		instance: rand.Text(),
+		path:     noReadPath{},
+		counted:  noReadPath{},
 	}
+	s.store = &mirrored{Store: o.Store, server: s}
 	s.replica = protocol.Replica{Store: s.store, Sessions: &s.sessions}
 	s.syncer, _ = o.Store.(Syncer)
 	s.keeper, _ = o.Store.(Keeper)
@@ -200,7 +205,9 @@ func (s *Server) ReceiveBuffer() int { return s.granted }
 // Counters returns what the server has done so far.
 func (s *Server) Counters() Counters {
 	s.countOverflows()
-	return s.counters.snapshot()
+	c := s.counters.snapshot()
+	c.Kernel = s.kernelReads()
+	return c
 }
 
 func (s *Server) countOverflows() {
@@ -241,6 +248,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	err := group.Wait()
 	s.forgetCatchUp()
 	s.catchingUp.Wait()
+	s.partWithPath()
 	if err != nil {
 		return fmt.Errorf("replica %d: %w", s.replica.ID, err)
 	}

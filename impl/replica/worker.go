@@ -94,6 +94,7 @@ func (w *worker) handle(payload []byte, from netip.AddrPort) {
 	default:
 		w.counters.reads.Add(1)
 		w.answers.Add(&answer, from)
+		w.path.Admit(m.Key, protocol.Record{Version: answer.Version, Writer: answer.Writer, Op: answer.Op, Digest: answer.Digest, Value: answer.Value})
 	}
 	lock.Unlock()
 }

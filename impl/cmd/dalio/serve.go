@@ -47,6 +47,7 @@ type replicaReady struct {
 
 func newReplica() *cobra.Command {
 	var o replica.Options
+	var reads readPathOptions
 	var listen, dir, trace string
 	var debug bool
 	cmd := &cobra.Command{
@@ -57,7 +58,10 @@ func newReplica() *cobra.Command {
 			"Without --dir, what it holds is lost when it ends, so it must not come back under the same id. With\n" +
 			"--dir, every write is in that folder before it is acknowledged, and a replica that is started with the\n" +
 			"folder again goes on with what is there. If that is damaged it is moved aside within the folder, and the\n" +
-			"replica joins as a new one. If the disk is full or fails, the replica ends with an error.",
+			"replica joins as a new one. If the disk is full or fails, the replica ends with an error.\n\n" +
+			"Reads are answered in the kernel where the device of the address can run XDP programs itself (veth needs a\n" +
+			"program on its peer, too). What is not in the kernel's table is answered by the process; GET /status on the\n" +
+			"replica's TCP port tells how much.",
 		Example: "  dalio replica --id 16 --listen 10.0.0.2:7411",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -71,7 +75,10 @@ func newReplica() *cobra.Command {
 			if dir != "" && !cmd.Flags().Changed("workers") {
 				o.Workers = durable.Workers
 			}
-			return record(trace, "replica", &o.Events, func() error { return runReplica(cmd, listen, dir, o) })
+			if err := reads.check(trace != ""); err != nil {
+				return withStatus(exitUsage, err)
+			}
+			return record(trace, "replica", &o.Events, func() error { return runReplica(cmd, listen, dir, o, &reads) })
 		},
 	}
 	flags := cmd.Flags()
@@ -82,12 +89,13 @@ func newReplica() *cobra.Command {
 	flags.IntVar(&o.Workers, "workers", replica.DefaultWorkers, "goroutines that handle messages; with --dir "+fmt.Sprint(durable.Workers)+" unless set")
 	flags.IntVar(&o.ReceiveBuffer, "receive-buffer", replica.DefaultReceiveBuffer, "size of the receive buffer in bytes")
 	flags.StringVar(&trace, "events", "", "file to append an event trace to")
+	reads.addFlags(flags)
 	flags.BoolVar(&debug, "debug", false, "log more")
 	require(cmd, "listen")
 	return cmd
 }
 
-func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options) (err error) {
+func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options, reads *readPathOptions) (err error) {
 	if dir != "" {
 		if o.ID != 0 {
 			return withStatus(exitUsage, errors.New("--dir with --id: a replica on disk needs a control plane that assigns its id"))
@@ -107,6 +115,15 @@ func runReplica(cmd *cobra.Command, listen, dir string, o replica.Options) (err 
 	server, err := replica.Listen(listen, o)
 	if err != nil {
 		return withStatus(exitUsage, err)
+	}
+	path, err := reads.open(cmd.Context(), listen, o.Logger)
+	if err != nil {
+		return withStatus(exitUsage, errors.Join(err, server.Close()))
+	}
+	if path != nil {
+		server.AnswerBy(path)
+		// The program ends with the process in any case.
+		defer func() { err = errors.Join(err, withStatus(exitDidNotHappen, path.Close())) }()
 	}
 	err = printReady(cmd.OutOrStdout(), replicaReady{Ready: true, PID: os.Getpid(), ID: uint32(o.ID), Epoch: uint32(o.Epoch),
 		Address: server.Addr().String(), ReceiveBuffer: server.ReceiveBuffer()})

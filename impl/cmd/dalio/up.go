@@ -43,6 +43,7 @@ func newUp() *cobra.Command {
 	cmd.Flags().BoolVar(&o.Durable, "durable", false, "keep the data on disk, in D/data and D/etcd; dalio up --durable with the same D goes on with it")
 	cmd.Flags().DurationVar(&o.Restart, "restart", upRestart, "after how long to start a process again that has ended; 0 for never")
 	cmd.Flags().StringArrayVar(&o.CoordinatorFlags, "coordinator-flag", nil, "a flag for every coordinator, such as --suspect-after=1s or --min-members=1; repeat for each")
+	cmd.Flags().StringArrayVar(&o.ReplicaFlags, "replica-flag", nil, "a flag for every replica, such as --kernel-reads=off; repeat for each")
 	cmd.Flags().StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
 	cmd.Flags().BoolVar(&o.Events, "events", false, "record what the processes do in D/events, for go run ./spec/trace; clients must do so too")
 	cmd.Flags().IntVar(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")

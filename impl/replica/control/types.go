@@ -134,6 +134,22 @@ type Counters struct {
 	// Requests of the control API were done, Turned ones refused, by path.
 	Requests map[string]uint64 `json:"requests"`
 	Turned   map[string]uint64 `json:"turned"`
+	// Kernel is nil if the process answers all reads itself.
+	Kernel *KernelReads `json:"kernel,omitempty"`
+}
+
+// KernelReads says what became of messages before they came to the process.
+type KernelReads struct {
+	// Answered reads never came there, Passed messages did, by reason.
+	Answered uint64            `json:"answered"`
+	Passed   map[string]uint64 `json:"passed"`
+}
+
+func (k *KernelReads) String() string {
+	if k == nil {
+		return "none"
+	}
+	return fmt.Sprintf("{Answered:%d Passed:%v}", k.Answered, k.Passed)
 }
 
 // Assignment makes a replica a member under a new id.
