@@ -2,14 +2,11 @@
 
 package main
 
-// broken is what goes wrong without a cure: an action, and what it violates.
-type broken struct{ action, conjunct string }
-
-// breaks tells for each cure where the invariant is lost without it. There may be
+// dalioBreaks tells for each cure where the invariant is lost without it. There may be
 // more such places; what is told here is nearest to what the cure is for. AckSet
 // counts here by adding some replica or other that has not acknowledged: the
 // theory knows no cardinalities.
-var breaks = map[string]broken{
+var dalioBreaks = map[string]broken{
 	"Gate":             {"HandleReadReply.release", "Released"},
 	"GateReplies":      {"HandleReadRequest.pass", "Reads"},
 	"AllMembers":       {"HandleWriteAck.commit", "CommittedEverywhere"},
@@ -34,4 +31,14 @@ var breaks = map[string]broken{
 	"KeepUnheld":       {"AbortPending", "PendingInTable"},
 	"BusyIsUnknown":    {"HandleWriteResponse.failed", "RegisterFail effect"},
 	"ExpiredIsUnknown": {"HandleWriteResponse.failed", "RegisterFail effect"},
+}
+
+// shardBreaks is the same of membership and failover.
+var shardBreaks = map[string]broken{
+	"CompareAndSwap": {"TakeEpoch.again", "OneCoordinator"},
+	"Confirm":        {"ShrinkConfig", "Serving"},
+	"MaskLast":       {"ShrinkMask", "Mask"},
+	"FreshIds":       {"Assign", "New"},
+	"ServeInSync":    {"GrowServe", "Serving"},
+	"RecoverFirst":   {"OpenKernel", "NotYet"},
 }

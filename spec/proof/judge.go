@@ -17,25 +17,19 @@ import (
 	"dalio/spec/proof/solver"
 )
 
-// scope is where z3 looks for examples: two of everything, and none.
-var scope = solver.Scope{
-	Sizes: map[logic.Sort]int{"Client": 3, "Replica": 2, "Slot": 2, "Session": 3, "Key": 2, "Value": 3},
-	Most:  3,
-}
-
 // judge runs the parts of the command and counts.
 type judge struct {
-	ctx    context.Context
-	theory *logic.Theory
-	limit  time.Duration
-	out    io.Writer
-	work   string
-	short  bool
-	model  string // if there is but one to compare
+	ctx   context.Context
+	proof // the one that it is at
+	limit time.Duration
+	out   io.Writer
+	work  string
+	short bool
+	model string // if there is but one to compare
 
-	asked, same, actions, refuted int
-	states, edgesSame, altered    int
-	failures                      int
+	asked, same, actions, refuted, cured int
+	states, steps, altered               int
+	failures                             int
 }
 
 func (j *judge) print(format string, args ...any) { fmt.Fprintf(j.out, format, args...) }
@@ -45,21 +39,9 @@ func (j *judge) fail(format string, args ...any) {
 	j.print("  FAILED "+format+"\n", args...)
 }
 
-// Actions that are never taken while all cures are kept, and why.
-var never = map[string]string{
-	"HandleReadReply.unknown":         "a defence: TableKnows rules it out",
-	"HandleWriteRequest.refused":      "a defence: Copies rules it out",
-	"HandleWriteRequest.sequenceOnly": "only without a cure",
-	"HandleWriteRequest.sequenceLate": "only without a cure",
-	"HandleWriteRequest.recordOnly":   "only without a cure",
-	"HandleWriteResponse.failed":      "only without a cure",
-	"PublishLate":                     "only without a cure",
-	"AbortPending":                    "only without a cure",
-}
-
 // prove has z3 prove the start and every action.
 func (j *judge) prove() error {
-	j.print("the invariant at the start, and preserved by each action, which is a step of the register:\n")
+	j.print("%s: the invariant at the start, and preserved by each action, which does what it must:\n", j.name)
 	conditions, err := solver.ProveStart(j.ctx, j.theory, j.limit)
 	if err != nil {
 		return err
@@ -104,18 +86,18 @@ func (j *judge) proved(of string, conditions []solver.Condition) {
 // the invariant and in which the action is taken.
 func (j *judge) examples() error {
 	j.print("\na state that satisfies the invariant, in which the action is taken:\n")
-	x, err := solver.Starts(j.ctx, j.theory, scope, j.limit)
+	x, err := solver.Starts(j.ctx, j.theory, j.scope, j.limit)
 	if err != nil {
 		return err
 	}
 	j.found("Init", x, solver.Sat)
 	for _, a := range j.theory.Actions {
-		x, err := solver.Takes(j.ctx, j.theory, a, scope, j.limit)
+		x, err := solver.Takes(j.ctx, j.theory, a, j.scope, j.limit)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.ID(), err)
 		}
 		want := solver.Sat
-		if never[a.ID()] != "" {
+		if j.never[a.ID()] != "" {
 			want = solver.Unsat
 		}
 		j.found(a.ID(), x, want)
@@ -126,7 +108,7 @@ func (j *judge) examples() error {
 func (j *judge) found(of string, x solver.Example, want solver.Verdict) {
 	note := "found"
 	if want == solver.Unsat {
-		note = "never: " + never[of]
+		note = "never: " + j.never[of]
 	}
 	if x.Verdict != want {
 		j.fail("%s: z3 says %s, not %s", of, x.Verdict, want)
@@ -146,7 +128,8 @@ func (j *judge) cures() error {
 		if sym.Role != logic.Cure {
 			continue
 		}
-		b, ok := breaks[sym.Name]
+		j.cured++
+		b, ok := j.breaks[sym.Name]
 		if !ok {
 			j.fail("%s: nothing says what it breaks", sym.Name)
 			continue
@@ -156,7 +139,7 @@ func (j *judge) cures() error {
 			j.fail("%s: there is no action %s", sym.Name, b.action)
 			continue
 		}
-		x, err := solver.Counterexample(j.ctx, j.theory, j.theory.Actions[i], map[string]bool{sym.Name: true}, b.conjunct, scope, j.limit)
+		x, err := solver.Counterexample(j.ctx, j.theory, j.theory.Actions[i], map[string]bool{sym.Name: true}, b.conjunct, j.scope, j.limit)
 		if err != nil {
 			return fmt.Errorf("without %s: %w", sym.Name, err)
 		}
@@ -190,7 +173,7 @@ func (j *judge) edges() error {
 	j.print("\nthe steps of the specification, as TLC prints them, against those of the theory:\n")
 	taken := map[string]int{}
 	for _, model := range edges.Models {
-		if j.short && !model.Short || j.model != "" && j.model != model.Name {
+		if model.Of != j.source || j.short && !model.Short || j.model != "" && j.model != model.Name {
 			continue
 		}
 		from := time.Now()
@@ -198,16 +181,16 @@ func (j *judge) edges() error {
 		if err != nil {
 			return err
 		}
-		j.states, j.edgesSame, j.altered = j.states+n.States, j.edgesSame+n.Edges, j.altered+n.Altered
+		j.states, j.steps, j.altered = j.states+n.States, j.steps+n.Edges, j.altered+n.Altered
 		for a, k := range n.Actions {
 			taken[a] += k
 		}
-		j.print("  %-16s %7d states satisfy the invariant, %7d of %7d steps are the theory's, %8d of %8d altered ones are not  %4.0f s\n",
+		j.print("  %-20s %7d states satisfy the invariant, %7d of %7d steps are the theory's, %8d of %8d altered ones are not  %4.0f s\n",
 			model.Name, n.States, n.Edges, n.Edges, n.Altered, n.Altered, time.Since(from).Seconds())
 	}
 	var missing []string
 	for _, a := range j.theory.Actions {
-		if taken[a.ID()] == 0 && never[a.ID()] == "" {
+		if taken[a.ID()] == 0 && j.never[a.ID()] == "" {
 			missing = append(missing, a.ID())
 		}
 	}
@@ -226,5 +209,5 @@ func (j *judge) summary() string {
 	}
 	return fmt.Sprintf("%d conditions proved by z3, %d more unchanged by their action; %s; %d of %d cures have a counterexample without them; "+
 		"%d states of the specification satisfy the invariant, its %d steps are the theory's, %d altered ones are not",
-		j.asked, j.same, taken, j.refuted, len(breaks), j.states, j.edgesSame, j.altered)
+		j.asked, j.same, taken, j.refuted, j.cured, j.states, j.steps, j.altered)
 }

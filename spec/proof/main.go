@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command proof proves that Dalio.tla implements Register.tla for any number of
-// clients, replicas, sessions, keys, values and requests, and that what it proves
-// this of is Dalio.tla.
+// clients, replicas, sessions, keys, values and requests, and of Shard.tla what
+// holds of membership and failover for any number of coordinators, replicas and
+// epochs; and that what it proves this of is the specification.
 //
 //	go run ./spec/proof [-short] [-limit 5m] [-evidence README.md]
 //	go run ./spec/proof -model collect
 //	go run ./spec/proof -needs
 //
-// z3 proves an inductive invariant (theory/*.fol): that it holds at the start,
-// and that every action preserves it and is a step of the register. Then it finds
+// z3 proves inductive invariants (theory/*.fol): that they hold at the start, and
+// that every action preserves them and is a step of the register. Then it finds
 // a state in which each action is taken, and for each cure that is left out one
 // in which an action breaks the invariant. Last, every step of some models of the
 // specification, as TLC prints them, is compared with those of the theory.
@@ -30,7 +31,6 @@ import (
 	"time"
 
 	"dalio/checker/evidence"
-	"dalio/spec/proof/theory"
 )
 
 func main() {
@@ -47,9 +47,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *needs {
-		t, err := theory.Dalio()
-		if err == nil {
-			err = printNeeds(ctx, os.Stdout, t, *limit)
+		all, err := proofs()
+		for i := 0; i < len(all) && err == nil; i++ {
+			err = printNeeds(ctx, os.Stdout, all[i].theory, *limit)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "proof:", err)
@@ -66,24 +66,26 @@ func main() {
 func run(ctx context.Context, short bool, model string, limit time.Duration, table string) error {
 	debug.SetGCPercent(400) // much is made and forgotten, little is kept
 	from := time.Now()
-	t, err := theory.Dalio()
+	all, err := proofs()
 	if err != nil {
-		return fmt.Errorf("the theory: %w", err)
+		return err
 	}
-	j := &judge{ctx: ctx, theory: t, limit: limit, out: os.Stdout, work: filepath.Join("build", "proof"), short: short, model: model}
+	j := &judge{ctx: ctx, limit: limit, out: os.Stdout, work: filepath.Join("build", "proof"), short: short, model: model}
 	if err := os.MkdirAll(j.work, 0o755); err != nil {
 		return err
 	}
-	parts := []func() error{j.prove, j.cures, j.edges, j.examples}
-	switch {
-	case model != "":
-		parts = parts[2:3]
-	case short: // in the models each action is taken, from states that satisfy the invariant
-		parts = parts[:3]
-	}
-	for _, part := range parts {
-		if err := part(); err != nil {
-			return err
+	for _, j.proof = range all {
+		parts := []func() error{j.prove, j.cures, j.edges, j.examples}
+		switch {
+		case model != "":
+			parts = parts[2:3]
+		case short: // in the models each action is taken, from states that satisfy the invariant
+			parts = parts[:3]
+		}
+		for _, part := range parts {
+			if err := part(); err != nil {
+				return fmt.Errorf("%s: %w", j.name, err)
+			}
 		}
 	}
 	fmt.Printf("\nproof: %s, in %.0f s\n", j.summary(), time.Since(from).Seconds())

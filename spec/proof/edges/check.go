@@ -26,16 +26,22 @@ type Counts struct {
 
 // checker compares the steps of one model, as they come.
 type checker struct {
+	source *Source
 	theory *logic.Theory
 	m      *mapping
 	system *eval.System
 	Counts
 	seen map[string]*eval.State // every state, by its key
 
-	from    *eval.State
-	edges   map[string]bool // from here, by action and target
+	now    *origin
+	groups map[string]*origin // by the key of the state that they are the steps from
+}
+
+// origin has the steps of the specification from one state: distinct ones.
+type origin struct {
+	state   *eval.State
+	steps   map[string]bool // by action and target
 	targets []target
-	sources map[string]bool
 }
 
 type target struct {
@@ -45,15 +51,15 @@ type target struct {
 
 // Check reads what TLC prints of a model with ProofEdges.tla, and compares. What
 // else TLC prints is returned.
-func Check(t *logic.Theory, in io.Reader) (Counts, []string, error) {
-	return check(t, in, func() error { return nil })
+func Check(src *Source, t *logic.Theory, in io.Reader) (Counts, []string, error) {
+	return check(src, t, in, func() error { return nil })
 }
 
 // check is Check, with what must be asked when all has been read.
-func check(t *logic.Theory, in io.Reader, whole func() error) (Counts, []string, error) {
-	c := &checker{theory: t, seen: map[string]*eval.State{}, sources: map[string]bool{},
+func check(src *Source, t *logic.Theory, in io.Reader, whole func() error) (Counts, []string, error) {
+	c := &checker{source: src, theory: t, seen: map[string]*eval.State{}, groups: map[string]*origin{},
 		Counts: Counts{Actions: map[string]int{}}}
-	lines, err := read(in, c.start, c.edge)
+	lines, err := src.read(in, c.start, c.edge)
 	if err == nil {
 		err = whole()
 	}
@@ -64,7 +70,7 @@ func check(t *logic.Theory, in io.Reader, whole func() error) (Counts, []string,
 }
 
 func (c *checker) start(constants tla.Value) error {
-	m, err := newMapping(c.theory, constants)
+	m, err := c.source.mapping(c.theory, constants)
 	if err != nil {
 		return err
 	}
@@ -77,36 +83,60 @@ func (c *checker) edge(e edge) error {
 		return errors.New("a step comes before the constants")
 	}
 	if !e.same {
-		if err := c.compare(); err != nil {
+		if err := c.begin(e); err != nil {
 			return err
 		}
-		s, err := c.m.state(e.from)
-		if err != nil {
-			return fmt.Errorf("a state of the specification is none of the theory: %w", err)
-		}
-		if err := c.reach(s); err != nil {
-			return err
-		}
-		if len(c.sources) == 0 && !c.system.Initial(s) {
-			return fmt.Errorf("the first state is not initial:\n%s", s)
-		}
-		if err := c.register(s, e.mapped); err != nil {
-			return err
-		}
-		c.from, c.edges, c.targets = s, map[string]bool{}, nil
-		c.sources[s.Key()] = true
 	}
-	to, err := c.m.changed(c.from, e.to)
+	to, err := c.source.state(c.m, c.now.state, e.to)
 	if err != nil {
 		return fmt.Errorf("%s leads to no state of the theory: %w", e.action, err)
 	}
 	if err := c.reach(to); err != nil {
 		return err
 	}
-	if k := e.action + to.Key(); !c.edges[k] {
-		c.edges[k] = true
-		c.targets = append(c.targets, target{e.action, to})
+	if e.action == c.source.aside {
+		if d := c.now.state.Differs(to); d != nil {
+			return fmt.Errorf("a step that should leave all of the theory alone changes %s", strings.Join(d, ", "))
+		}
+		return nil
 	}
+	if k := e.action + to.Key(); !c.now.steps[k] {
+		c.now.steps[k] = true
+		c.now.targets = append(c.now.targets, target{e.action, to})
+	}
+	return nil
+}
+
+// begin goes on to the steps from another state. Where states of the
+// specification are one in the theory, their steps are compared together, at the
+// end; otherwise there are no more of those before.
+func (c *checker) begin(e edge) error {
+	s, err := c.source.state(c.m, c.m.base, e.from)
+	if err != nil {
+		return fmt.Errorf("a state of the specification is none of the theory: %w", err)
+	}
+	if err := c.reach(s); err != nil {
+		return err
+	}
+	if len(c.groups) == 0 && !c.system.Initial(s) {
+		return fmt.Errorf("the first state is not initial:\n%s", s)
+	}
+	if c.source.register {
+		if err := c.register(s, e.mapped); err != nil {
+			return err
+		}
+	}
+	if c.source.aside == "" && c.now != nil {
+		if err := c.compare(c.now); err != nil {
+			return err
+		}
+		c.now.steps, c.now.targets = nil, nil
+	}
+	k := s.Key()
+	if c.groups[k] == nil {
+		c.groups[k] = &origin{state: s, steps: map[string]bool{}}
+	}
+	c.now = c.groups[k]
 	return nil
 }
 
@@ -124,29 +154,26 @@ func (c *checker) reach(s *eval.State) error {
 	return nil
 }
 
-// compare compares the steps from the last state: the specification's and the
-// theory's must be the same.
-func (c *checker) compare() error {
-	if c.from == nil {
-		return nil
-	}
-	mine, err := c.steps(c.from)
+// compare compares the steps from one state: the specification's and the theory's
+// must be the same.
+func (c *checker) compare(o *origin) error {
+	mine, err := c.steps(o.state)
 	if err != nil {
 		return err
 	}
-	for _, t := range c.targets {
+	for _, t := range o.targets {
 		c.Edges++
 		if !mine[t.action+t.state.Key()] {
-			return fmt.Errorf("the theory has no step %s from\n%s\nto a state that differs in %s:\n%s", t.action, c.from,
-				strings.Join(c.from.Differs(t.state), ", "), t.state)
+			return fmt.Errorf("the theory has no step %s from\n%s\nto a state that differs in %s:\n%s", t.action, o.state,
+				strings.Join(o.state.Differs(t.state), ", "), t.state)
 		}
-		if err := c.alter(t, mine); err != nil {
+		if err := c.alter(o, t, mine); err != nil {
 			return err
 		}
 	}
 	for k := range mine {
-		if !c.edges[k] {
-			return c.surplus(c.from)
+		if !o.steps[k] {
+			return c.surplus(o)
 		}
 	}
 	return nil
@@ -170,10 +197,10 @@ func (c *checker) steps(from *eval.State) (map[string]bool, error) {
 	return mine, nil
 }
 
-func (c *checker) surplus(from *eval.State) error {
-	for _, step := range c.system.Steps(from) {
-		if !c.edges[step.Action.Name+step.To.Key()] {
-			return fmt.Errorf("the specification has no step %s from\n%s\nto\n%s", step, from, step.To)
+func (c *checker) surplus(o *origin) error {
+	for _, step := range c.system.Steps(o.state) {
+		if !o.steps[step.Action.Name+step.To.Key()] {
+			return fmt.Errorf("the specification has no step %s from\n%s\nto\n%s", step, o.state, step.To)
 		}
 	}
 	return nil
@@ -181,19 +208,19 @@ func (c *checker) surplus(from *eval.State) error {
 
 // alter changes the target of a step in one variable at a time. No step of the
 // theory may lead there, unless it is one of the specification's too.
-func (c *checker) alter(t target, mine map[string]bool) error {
+func (c *checker) alter(o *origin, t target, mine map[string]bool) error {
 	for _, sym := range c.theory.Symbols {
 		if !sym.Changes() || (c.Edges+len(sym.Name))%alterations != 0 {
 			continue
 		}
 		other := t.state.Altered(sym, c.Edges)
 		k := t.action + other.Key()
-		if c.edges[k] {
+		if o.steps[k] {
 			continue
 		}
 		c.Altered++
 		if mine[k] {
-			return fmt.Errorf("the theory has a step %s from\n%s\nto a state that was altered in %s:\n%s", t.action, c.from, sym.Name, other)
+			return fmt.Errorf("the theory has a step %s from\n%s\nto a state that was altered in %s:\n%s", t.action, o.state, sym.Name, other)
 		}
 	}
 	return nil
@@ -202,21 +229,29 @@ func (c *checker) alter(t target, mine map[string]bool) error {
 // alterations is how many variables there are to one that is altered in a step.
 const alterations = 5
 
-// finish compares the last state, and those that no step leads from.
+// finish compares what has not been compared, and the states that no step leads
+// from.
 func (c *checker) finish() error {
-	if err := c.compare(); err != nil {
-		return err
-	}
-	if c.Edges == 0 {
+	if c.now == nil {
 		return errors.New("TLC printed no step")
 	}
-	for _, k := range slices.Sorted(maps.Keys(c.seen)) {
-		if c.sources[k] {
-			continue
+	last := []*origin{c.now}
+	if c.source.aside != "" {
+		last = last[:0]
+		for _, k := range slices.Sorted(maps.Keys(c.groups)) {
+			last = append(last, c.groups[k])
 		}
-		c.edges = map[string]bool{}
-		if err := c.surplus(c.seen[k]); err != nil {
+	}
+	for _, o := range last {
+		if err := c.compare(o); err != nil {
 			return err
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.seen)) {
+		if c.groups[k] == nil {
+			if err := c.surplus(&origin{state: c.seen[k]}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -10,11 +10,11 @@ import (
 	"dalio/spec/tla"
 )
 
-// mapping tells which state of the theory a state of Dalio.tla is.
+// mapping tells which state of a theory a state of its specification is.
 type mapping struct {
 	universe *eval.Universe
 	base     *eval.State // with the constants of the model
-	epoch    tla.Value
+	epoch    tla.Value   // the only one of Dalio.tla
 	elements map[logic.Sort]map[string]int
 }
 
@@ -82,29 +82,10 @@ func list(v tla.Value) []string {
 
 const none = tla.Model("None")
 
-// newMapping makes the universe of a model from its constants.
-func newMapping(t *logic.Theory, constants tla.Value) (m *mapping, err error) {
-	err = guarded(func() { m = theMapping(t, constants) })
-	return m, err
-}
-
-func theMapping(t *logic.Theory, constants tla.Value) *mapping {
-	get := func(name string) tla.Value { return field(constants, name) }
-	m := &mapping{epoch: get("Epoch"), elements: map[logic.Sort]map[string]int{}}
-	universe := map[logic.Sort][]string{
-		"Client":  append([]string{"noClient"}, list(get("Clients"))...),
-		"Replica": list(get("Replicas")),
-		"Slot":    list(get("Slots")),
-		"Key":     append([]string{"noKey"}, list(get("Keys"))...),
-		"Value":   append([]string{"noValue"}, list(get("Contents"))...),
-	}
-	ids := []string{"noSession"}
-	for n := 1; n <= number(get("LastCount")); n++ {
-		for _, s := range set(get("Slots")) {
-			ids = append(ids, tla.NewTuple(m.epoch, tla.Int(n), s).String())
-		}
-	}
-	universe["Session"] = ids
+// newMapping makes the universe of a model from the elements of its sorts and the
+// largest integer. All cures are kept.
+func newMapping(t *logic.Theory, most int, universe map[logic.Sort][]string) *mapping {
+	m := &mapping{elements: map[logic.Sort]map[string]int{}}
 	for s, names := range universe {
 		m.elements[s] = map[string]int{}
 		for i, n := range names {
@@ -112,54 +93,17 @@ func theMapping(t *logic.Theory, constants tla.Value) *mapping {
 		}
 		m.elements[s]["None"] = 0 // never met where the sort has no such element
 	}
-	most := max(number(get("LastSeq")), number(get("MostRequests")), number(get("LastCount")), number(get("MaxHops"))) + 1
 	u, err := eval.NewUniverse(t, universe, most)
 	if err != nil {
 		panic(problem{err})
 	}
 	m.universe, m.base = u, eval.NewState(u)
-	m.constants(constants)
-	return m
-}
-
-func (m *mapping) constants(constants tla.Value) {
-	get := func(name string) tla.Value { return field(constants, name) }
-	b := m.base
-	for _, s := range m.universe.Theory.Symbols {
+	for _, s := range t.Symbols {
 		if s.Role == logic.Cure {
-			b.Set(s.Name, 1)
+			m.base.Set(s.Name, 1)
 		}
 	}
-	for n := 1; n <= number(get("LastCount")); n++ {
-		for _, s := range set(get("Slots")) {
-			i := m.session(tla.NewTuple(m.epoch, tla.Int(n), s))
-			b.Set("slot", m.element("Slot", s), i)
-			b.Set("number", n, i)
-		}
-	}
-	b.Set("absent", m.element("Value", tla.Model("Absent")))
-	for _, r := range set(get("Serving")) {
-		b.Set("serving", 1, m.element("Replica", r))
-	}
-	for _, c := range set(get("Quitters")) {
-		b.Set("quitter", 1, m.element("Client", c))
-	}
-	for _, w := range set(get("Wanted")) {
-		t := w.(tla.Tuple)
-		b.Set("wanted", 1, m.element("Client", t[0]), number(t[1]), m.word("Op", field(t[2], "op")),
-			m.element("Key", field(t[2], "key")), m.element("Value", field(t[2], "value")))
-	}
-	for _, name := range list(get("Once")) {
-		b.Set("once"+name[1:len(name)-1], 1)
-	}
-	b.Set("mayRefuse", boolean(get("MayRefuse")))
-	b.Set("collects", boolean(get("Collects")))
-	b.Set("lastSeq", number(get("LastSeq")))
-	b.Set("lastCount", number(get("LastCount")))
-	b.Set("maxHops", number(get("MaxHops")))
-	for _, name := range []string{"AckStale", "Retries", "Redrive", "RedriveAtOnce"} {
-		b.Set(name, boolean(field(get("Liveness"), name)))
-	}
+	return m
 }
 
 // element is the number of an element of the specification; that of none is 0.
@@ -170,8 +114,6 @@ func (m *mapping) element(s logic.Sort, v tla.Value) int {
 	}
 	return i
 }
-
-func (m *mapping) session(v tla.Value) int { return m.element("Session", v) }
 
 // word is the number of the element that is called like a string.
 func (m *mapping) word(s logic.Sort, v tla.Value) int {
@@ -186,15 +128,18 @@ func (m *mapping) word(s logic.Sort, v tla.Value) int {
 	return i
 }
 
-// version is the number of a version, which is of this epoch or zero.
-func (m *mapping) version(v tla.Value) int {
-	t, ok := v.(tla.Tuple)
-	if !ok || len(t) != 2 {
-		fail("%s is no version", v)
+// each visits what f maps the elements of a sort to.
+func (m *mapping) each(sort logic.Sort, f tla.Value, visit func(at int, v tla.Value)) {
+	switch f := f.(type) {
+	case tla.Record:
+		for _, p := range f {
+			visit(m.element(sort, tla.String(p.Name)), p.Value)
+		}
+	case tla.Function:
+		for _, p := range f {
+			visit(m.element(sort, p.Key), p.Value)
+		}
+	default:
+		fail("%s is no function", f)
 	}
-	n := number(t[1])
-	if (n == 0) != tla.Equal(t[0], tla.Int(0)) || n != 0 && !tla.Equal(t[0], m.epoch) {
-		fail("%s is a version of no epoch of the model", v)
-	}
-	return n
 }

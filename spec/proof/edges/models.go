@@ -15,6 +15,7 @@ import (
 // other constants where Set says so.
 type Model struct {
 	Name  string
+	Of    *Source
 	Base  string            // a configuration in spec/models
 	Set   map[string]string // constants: "= value" or "<- operator"
 	Short bool              // it is compared with every change
@@ -23,22 +24,30 @@ type Model struct {
 // Models are those that are compared. The small ones are made so that each action
 // is taken in each of its cases.
 var Models = []Model{
-	{Name: "losses", Base: "delete", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Once": "<- Always", "Losses": "= 1",
+	{Name: "losses", Of: Dalio, Base: "delete", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Once": "<- Always", "Losses": "= 1",
 		"Collects": "= TRUE", "Quitters": `= {"a"}`, "MayRefuse": "= TRUE", "LastSeq": "= 2"}},
-	{Name: "no_serving", Base: "one_replica", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Values": `= {"a"}`, "Slots": "= {s1}", "Once": "<- Always",
-		"Losses": "= 1", "Quitters": `= {"a"}`, "Serving": "= {}", "LastSeq": "= 1"}},
-	{Name: "old_requests", Base: "delete", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Replicas": "= {r1}", "Serving": "= {r1}",
+	{Name: "no_serving", Of: Dalio, Base: "one_replica", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Values": `= {"a"}`, "Slots": "= {s1}",
+		"Once": "<- Always", "Losses": "= 1", "Quitters": `= {"a"}`, "Serving": "= {}", "LastSeq": "= 1"}},
+	{Name: "old_requests", Of: Dalio, Base: "delete", Short: true, Set: map[string]string{"Clients": `= {"a"}`, "Replicas": "= {r1}", "Serving": "= {r1}",
 		"Once": "<- OnlyWriteRequests", "LastSeq": "= 2"}},
-	{Name: "reads", Base: "live_serving", Short: true, Set: map[string]string{"Losses": "= 0", "RedriveAtOnce": "= FALSE", "Quitters": "= {}"}},
-	{Name: "reader", Base: "live_serving", Short: true, Set: map[string]string{"Clients": `= {"c"}`, "Quitters": `= {"c"}`}},
-	{Name: "expiry", Base: "slot", Short: true, Set: map[string]string{"Clients": `= {"a", "b"}`, "Replicas": "= {r1}", "Serving": "= {r1}"}},
-	{Name: "one_replica", Base: "one_replica"},
-	{Name: "delete", Base: "delete"},
-	{Name: "live_write", Base: "live_write"},
-	{Name: "collect", Base: "collect"},
-	{Name: "slot", Base: "slot"},
-	{Name: "reclaim", Base: "reclaim"},
-	{Name: "two_writes", Base: "two_writes"},
+	{Name: "reads", Of: Dalio, Base: "live_serving", Short: true, Set: map[string]string{"Losses": "= 0", "RedriveAtOnce": "= FALSE", "Retries": "= FALSE", "Quitters": "= {}"}},
+	{Name: "reader", Of: Dalio, Base: "live_serving", Short: true, Set: map[string]string{"Clients": `= {"c"}`, "Quitters": `= {"c"}`}},
+	{Name: "expiry", Of: Dalio, Base: "slot", Short: true, Set: map[string]string{"Clients": `= {"a", "b"}`, "Replicas": "= {r1}", "Serving": "= {r1}"}},
+	{Name: "one_replica", Of: Dalio, Base: "one_replica"},
+	{Name: "delete", Of: Dalio, Base: "delete"},
+	{Name: "live_write", Of: Dalio, Base: "live_write"},
+	{Name: "collect", Of: Dalio, Base: "collect"},
+	{Name: "slot", Of: Dalio, Base: "slot"},
+	{Name: "reclaim", Of: Dalio, Base: "reclaim"},
+
+	{Name: "takeover", Of: Shard, Base: "failover", Short: true, Set: map[string]string{"Clients": "= {}", "Coordinators": "= {c1}", "PowerLosses": "= 1"}},
+	{Name: "members", Of: Shard, Base: "crash", Short: true, Set: map[string]string{"Clients": "= {}"}},
+	{Name: "members_and_takeover", Of: Shard, Base: "rejoin_failover", Set: map[string]string{"Clients": "= {}", "Crashes": "= 1"}},
+	{Name: "two_coordinators", Of: Shard, Base: "failover", Set: map[string]string{"Clients": "= {}", "LastEpoch": "= 3"}},
+	{Name: "failover_read", Of: Shard, Base: "failover_read"},
+	{Name: "removal", Of: Shard, Base: "removal"},
+	{Name: "crash", Of: Shard, Base: "crash"},
+	{Name: "power_loss", Of: Shard, Base: "power_loss"},
 }
 
 // config is the configuration of a model that prints steps. What is checked of
@@ -55,7 +64,7 @@ func (m Model) config(root string) (string, error) {
 		set = map[string]string{}
 	}
 	set["Exact"] = "= FALSE"
-	out := []string{"INIT EdgeInit", "NEXT EdgeNext", "VIEW Whole", "ACTION_CONSTRAINT EmitWhole"}
+	out := []string{"INIT EdgeInit", "NEXT EdgeNext", "VIEW " + m.Of.view, "ACTION_CONSTRAINT EmitWhole"}
 	for _, line := range strings.Split(string(text), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) == 0 || slices.Contains([]string{"SPECIFICATION", "INVARIANT", "PROPERTY", "SYMMETRY"}, fields[0]) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package edges holds the theory of the proof against TLC's state graph of the
-// specification: it reads every step that TLC prints (ProofEdges.tla), and has
-// package eval take the same steps.
+// specification: it reads every step that TLC prints (ProofEdges.tla,
+// ShardEdges.tla), and has package eval take the same steps.
 package edges
 
 import (
@@ -14,10 +14,6 @@ import (
 	"dalio/spec/tla"
 )
 
-// names of the variables in ProofEdges.tla, in its order.
-var names = []string{"messages", "losses", "nextSeq", "entries", "minted", "unpublished", "store", "collect",
-	"sessions", "requests", "calls", "floors", "sequenced", "committed"}
-
 // edge is one step as TLC prints it.
 type edge struct {
 	action string
@@ -28,10 +24,11 @@ type edge struct {
 }
 
 // read calls visit for the constants of a model and for every step of it.
-func read(in io.Reader, constants func(tla.Value) error, visit func(edge) error) (lines []string, err error) {
+func (src *Source) read(in io.Reader, constants func(tla.Value) error, visit func(edge) error) (lines []string, err error) {
 	scan := bufio.NewScanner(in)
 	scan.Buffer(nil, 1<<24)
 	var last string
+	names := src.variables
 	for scan.Scan() {
 		line := scan.Text()
 		text, ok := unquote(line)

@@ -50,12 +50,12 @@ func Run(ctx context.Context, t *logic.Theory, root, work string, model Model) (
 	spec := filepath.Join(root, "spec")
 	ctx, cancel := context.WithTimeout(ctx, modelTime)
 	defer cancel()
-	heap := jar.Heap // TLC keeps every text that it prints
+	java := []string{jar.Heap, "-XX:+ExitOnOutOfMemoryError"} // TLC keeps every text that it prints
 	if model.Short {
-		heap = jar.SmallHeap
+		java = []string{jar.SmallHeap, "-XX:+ExitOnOutOfMemoryError", "-XX:TieredStopAtLevel=1"}
 	}
-	command := jar.Run{Jar: path, Scratch: scratch, Java: []string{heap, "-XX:+ExitOnOutOfMemoryError"}, Directory: filepath.Join(spec, "proof", "edges"),
-		Module: "ProofEdges", Config: file, Library: spec}.Command(ctx)
+	command := jar.Run{Jar: path, Scratch: scratch, Java: java, Directory: filepath.Join(spec, "proof", "edges"),
+		Module: model.Of.Module, Config: file, Library: spec}.Command(ctx)
 	out, err := command.StdoutPipe()
 	if err != nil {
 		return Counts{}, err
@@ -64,7 +64,7 @@ func Run(ctx context.Context, t *logic.Theory, root, work string, model Model) (
 	if err := command.Start(); err != nil {
 		return Counts{}, fmt.Errorf("java cannot be run: %w; scripts/setup test installs it", err)
 	}
-	counts, lines, err := check(t, out, command.Wait)
+	counts, lines, err := check(model.Of, t, out, command.Wait)
 	if err != nil {
 		cancel()
 		command.Wait()

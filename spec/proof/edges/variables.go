@@ -4,31 +4,11 @@ package edges
 
 import (
 	"dalio/spec/proof/eval"
-	"dalio/spec/proof/logic"
 	"dalio/spec/tla"
 )
 
-// state is the state of the theory that whole is.
-func (m *mapping) state(whole []tla.Value) (s *eval.State, err error) {
-	return m.changed(m.base, whole)
-}
-
-// changed is the state of the theory after a step from s.
-func (m *mapping) changed(s *eval.State, to []tla.Value) (*eval.State, error) {
-	s = s.Fork()
-	err := guarded(func() {
-		for i, v := range to {
-			if v != nil {
-				variables[names[i]](m, s, v)
-			}
-		}
-		m.newest(s)
-	})
-	return s, err
-}
-
-// variables tells of each variable of the specification what it is here.
-var variables = map[string]func(*mapping, *eval.State, tla.Value){
+// dalioVariables tells of each variable of Dalio.tla what it is here.
+var dalioVariables = map[string]func(*mapping, *eval.State, tla.Value){
 	"messages": (*mapping).messages,
 	"losses":   func(m *mapping, s *eval.State, v tla.Value) { s.Reset("losses"); s.Set("losses", number(v)) },
 	"nextSeq":  func(m *mapping, s *eval.State, v tla.Value) { s.Reset("nextSeq"); s.Set("nextSeq", number(v)) },
@@ -69,22 +49,6 @@ var variables = map[string]func(*mapping, *eval.State, tla.Value){
 			s.Set("committed", 1, m.version(w))
 		}
 	},
-}
-
-// each visits what f maps the elements of a sort to.
-func (m *mapping) each(sort logic.Sort, f tla.Value, visit func(at int, v tla.Value)) {
-	switch f := f.(type) {
-	case tla.Record:
-		for _, p := range f {
-			visit(m.element(sort, tla.String(p.Name)), p.Value)
-		}
-	case tla.Function:
-		for _, p := range f {
-			visit(m.element(sort, p.Key), p.Value)
-		}
-	default:
-		fail("%s is no function", f)
-	}
 }
 
 func (m *mapping) entries(s *eval.State, v tla.Value) {

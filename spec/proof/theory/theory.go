@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package theory has the specification Dalio.tla in first-order logic, and its
-// inductive invariant.
+// Package theory has the specification in first-order logic, with inductive
+// invariants: Dalio.tla in whole, and of Shard.tla membership and failover.
 package theory
 
 import (
@@ -12,16 +12,21 @@ import (
 	"dalio/spec/proof/logic"
 )
 
-//go:embed *.fol
+//go:embed *.fol shard/*.fol
 var files embed.FS
 
-// order is that in which the files are read: what is used is said before.
-var order = []string{"state", "register", "client", "coordinator", "replica", "broken", "invariant"}
+// What is used in one file is said in one before it.
+var (
+	dalio = []string{"state", "register", "client", "coordinator", "replica", "broken", "invariant"}
+	shard = []string{"shard/state", "shard/members", "shard/failover", "shard/invariant"}
+)
 
-// Text is the whole theory as it is written.
-func Text() string {
+// Text is the theory of Dalio.tla as it is written.
+func Text() string { return text(dalio) }
+
+func text(names []string) string {
 	var b strings.Builder
-	for _, name := range order {
+	for _, name := range names {
 		text, err := files.ReadFile(name + ".fol")
 		if err != nil {
 			panic(fmt.Sprintf("%s.fol is not embedded: %v", name, err))
@@ -32,4 +37,15 @@ func Text() string {
 }
 
 // Dalio is the theory of Dalio.tla.
-func Dalio() (*logic.Theory, error) { return logic.Parse(Text()) }
+func Dalio() (*logic.Theory, error) { return parse("Dalio.tla", dalio) }
+
+// Shard is the theory of membership and failover in Shard.tla.
+func Shard() (*logic.Theory, error) { return parse("Shard.tla", shard) }
+
+func parse(of string, names []string) (*logic.Theory, error) {
+	t, err := logic.Parse(text(names))
+	if err != nil {
+		return nil, fmt.Errorf("the theory of %s: %w", of, err)
+	}
+	return t, nil
+}
