@@ -40,7 +40,7 @@ Blank ==
 \* What nobody looks at in a request is not to get through.
 Dirty(p) ==
   [p EXCEPT !.status = "OK", !.hops = 5, !.epoch = Epoch + 1,
-            !.replica = <<CHOOSE r \in Replicas : TRUE, 1>>, !.attempt = 7,
+            !.replica = <<None, 1>>, !.attempt = 7,
             !.version = <<Epoch, 1>>, !.writer = <<Epoch, 1, None>>,
             !.client = "b", !.sent = Now]
 
@@ -82,7 +82,8 @@ WriteRequests ==
               [odd(s) EXCEPT !.key = ""], [odd(s) EXCEPT !.key = "long"],
               [odd(s) EXCEPT !.from = None], [odd(s) EXCEPT !.op = "none"],
               [odd(s) EXCEPT !.op = "odd"], [odd(s) EXCEPT !.op = "delete"],
-              [odd(s) EXCEPT !.session = NoSession]} : s \in Slots}
+              [odd(s) EXCEPT !.session = NoSession]} :
+               s \in Slots \cup {None}}
 
 ReadRequests ==
   LET read(n) == [Blank EXCEPT !.type = "ReadRequest", !.from = "a",
@@ -118,7 +119,7 @@ WriteAcks ==
              {[odd(r, s) EXCEPT !.version = <<e, 1>>] :
                 e \in {Epoch - 1, Epoch + 1}} \cup
              {[odd(r, s) EXCEPT !.key = "k"], [odd(r, s) EXCEPT !.value = "v"]} :
-               r \in Replicas, s \in Slots}
+               r \in Replicas, s \in Slots \cup {None}}
 
 ReadReplies ==
   LET reply(r, version, s) ==
@@ -142,7 +143,7 @@ ReadReplies ==
               [odd(r, s) EXCEPT !.op = "odd"],
               [odd(r, s) EXCEPT !.op = "delete", !.value = ""],
               [odd(r, s) EXCEPT !.client = None]} :
-               r \in Replicas, s \in Slots}
+               r \in Replicas, s \in Slots \cup {None}}
 
 Probes ==
   LET probe == [Blank EXCEPT !.type = "Probe", !.from = "a", !.request = 1,
@@ -181,19 +182,23 @@ Fresh == OpenWith([s \in Slots |-> NoEntry])
 
 \* What an earlier epoch has left of a session that has written.
 Left(n, s) ==
-  [NoEntry EXCEPT !.owner = <<Epoch - 1, n, s>>, !.request = 1, !.op = First.op,
+  [NoEntry EXCEPT !.owner = <<Epoch - 1, n, s>>, !.request = 2, !.op = First.op,
      !.hash = First.hash, !.digest = First.digest, !.settled = <<Epoch - 1, 1>>]
 
 OnlyFresh == {Fresh}
 
 Recovered == {OpenWith([s \in Slots |-> Left(1, s)])}
 
-\* Near the last numbers: the next write gets the last one, and a slot had the
-\* last session.
+\* Near the last numbers, and at them: of writes, and of the sessions of a slot.
 Ending ==
-  {[Fresh EXCEPT !.seq = LastSeq - 1,
-      !.entries = [s \in Slots |->
-         [NoEntry EXCEPT !.owner = <<Epoch, LastCount, s>>, !.nonce = 1]]]}
+  LET last(s) == [NoEntry EXCEPT !.owner = <<Epoch, LastCount, s>>, !.nonce = 1]
+  IN  {[OpenWith([s \in Slots |-> last(s)]) EXCEPT !.seq = LastSeq - 1],
+       [OpenWith([s \in Slots |-> Left(1, s)]) EXCEPT !.seq = LastSeq],
+       [Fresh EXCEPT !.seq = LastSeq], [Fresh EXCEPT !.seq = LastSeq, !.least = 0]}
+
+AtTheEnd ==
+  {[OpenWith([s \in Slots |-> Left(1, s)]) EXCEPT !.seq = n] :
+     n \in {LastSeq - 1, LastSeq}}
 
 \* A shard that must have two members.
 Strict == {[Fresh EXCEPT !.least = 2]}
@@ -207,6 +212,8 @@ SomeServe ==
   {[AllServe(set) EXCEPT !.serving = some] :
      <<set, some>> \in {<<x, y>> \in (SUBSET Replicas) \X (SUBSET Replicas) :
                           y \subseteq x}}
+
+AllOrNoneServe == Everybody \cup {[AllServe(Replicas) EXCEPT !.serving = {}]}
 
 \* Besides: some that are known but no members, or have joined again.
 SomeKnown ==
@@ -240,12 +247,16 @@ PassTime ==
              IF c.heard[r] > 0 THEN c.heard[r] - 1 ELSE 0]]
 
 \* The index of a former member that some pending write counts is free for nobody.
+\* Who joins is taken to be heard of just now.
 InUse(r) == \E s \in Slots : Pending(c.entries[s]) /\ r \in c.entries[s].acks
 
 Change(shard) ==
   /\ \A r \in Replicas : shard.known[r] \in {0, c.known[r]} \/ ~InUse(r)
   /\ c' = [c EXCEPT !.known = shard.known, !.members = shard.members,
-                    !.serving = shard.serving]
+                    !.serving = shard.serving,
+                    !.heard = [r \in Replicas |->
+                       IF shard.known[r] \in {0, c.known[r]} THEN c.heard[r]
+                       ELSE Now]]
 
 Close ==
   /\ Closes

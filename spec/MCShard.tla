@@ -3,7 +3,7 @@
 (* The workloads and symmetries of the configurations of Shard.tla.  The   *)
 (* writers are a and b, each writing its own name; others only read.       *)
 (***************************************************************************)
-EXTENDS Shard, TLC
+EXTENDS ShardHandled, TLC
 
 CONSTANTS a, b, s1, s2
 
