@@ -183,7 +183,8 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 			return err
 		}
 		id, listen := fmt.Sprint(ReplicaID(i)), fmt.Sprintf("%s:%d", node.Addr, protocol.Port)
-		args, named := []string{"replica", "--listen", listen}, listen
+		// The rack's end of each link runs a program.
+		args, named := []string{"replica", "--listen", listen, "--kernel-reads=try"}, listen
 		if !shared {
 			args, named = append(args, "--id", id, "--epoch", "1"), id+"="+listen
 		}

@@ -281,7 +281,8 @@ func (m *manager) report(s *Status, now time.Time) {
 
 // describe says how a replica stands.
 func (m *manager) describe(address string, r replicaView, c *config.Config, k *membership.Kernel, now time.Time) ReplicaStatus {
-	s := ReplicaStatus{Address: address, ID: uint32(r.status.ID), State: "absent", Suspected: r.suspected, LastHeard: ago(r.heard, now)}
+	s := ReplicaStatus{Address: address, ID: uint32(r.status.ID), State: "absent", Suspected: r.suspected, LastHeard: ago(r.heard, now),
+		Kernel: r.status.Counters.Kernel}
 	for _, home := range c.Replicas {
 		if home.Address.String() == address && home.Drained {
 			s.State = "drained"

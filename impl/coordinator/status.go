@@ -72,6 +72,9 @@ type ReplicaStatus struct {
 	LastHeard *float64 `json:"last_heard_seconds"`
 	// CatchUp is how far a joining member has come.
 	CatchUp *control.Progress `json:"catch_up,omitempty"`
+	// Kernel is what its read path in the kernel had counted when it was asked last;
+	// nil if it has none.
+	Kernel *control.KernelReads `json:"kernel_reads,omitempty"`
 }
 
 func sortReplicas(all []ReplicaStatus) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,7 +27,7 @@ type readPathOptions struct {
 }
 
 func (o *readPathOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.mode, "kernel-reads", "auto", "answer reads in the kernel: auto (where the device can run the program), on (or do not start) or off")
+	flags.StringVar(&o.mode, "kernel-reads", "auto", "answer reads in the kernel: auto (where the device can run the program, and is no veth), try (veth, too), on (or do not start) or off")
 	flags.IntVar(&o.Keys, "kernel-keys", reader.DefaultKeys, "keys that the kernel can answer for, rounded up to a power of two")
 	flags.IntVar(&o.Room, "kernel-room", reader.DefaultRoom, "bytes that a key and its value may have together for the kernel to answer")
 }
@@ -34,8 +35,8 @@ func (o *readPathOptions) addFlags(flags *pflag.FlagSet) {
 // check also settles that a replica which records its events answers all reads
 // itself: the program records none.
 func (o *readPathOptions) check(recorded bool) error {
-	if o.mode != "auto" && o.mode != "on" && o.mode != "off" {
-		return fmt.Errorf("--kernel-reads=%s: want auto, on or off", o.mode)
+	if !slices.Contains([]string{"auto", "try", "on", "off"}, o.mode) {
+		return fmt.Errorf("--kernel-reads=%s: want auto, try, on or off", o.mode)
 	}
 	if recorded && o.mode == "on" {
 		return errors.New("--kernel-reads=on with --events: what the kernel answers is not in the event trace")
@@ -59,7 +60,7 @@ func (o *readPathOptions) open(ctx context.Context, listen string, log *slog.Log
 		return nil, err
 	case o.mode == "on" && err != nil:
 		return nil, fmt.Errorf("--kernel-reads=on: %w", err)
-	case o.mode == "auto" && o.recorded:
+	case o.mode != "off" && o.recorded:
 		log.Info("reads are answered by the process alone", "because", "its events are recorded with --events")
 	case o.mode == "off":
 		log.Info("reads are answered by the process alone", "because", "--kernel-reads=off")
@@ -80,6 +81,9 @@ func (o *readPathOptions) attach(ctx context.Context) (*reader.Reader, error) {
 	defer cancel()
 	if err := reader.AwaitEnd(ctx, device, o.Address); err != nil || o.mode == "off" || o.recorded {
 		return nil, err
+	}
+	if veth, err := reader.IsVeth(device); err != nil || veth && o.mode == "auto" {
+		return nil, errors.Join(err, fmt.Errorf("device %s is a veth, and answers are lost if its peer runs no XDP program: --kernel-reads=try if it does", device.Name))
 	}
 	copy(o.MAC[:], device.HardwareAddr)
 	r, err := reader.Load(o.Options)

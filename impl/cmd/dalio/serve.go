@@ -59,9 +59,8 @@ func newReplica() *cobra.Command {
 			"--dir, every write is in that folder before it is acknowledged, and a replica that is started with the\n" +
 			"folder again goes on with what is there. If that is damaged it is moved aside within the folder, and the\n" +
 			"replica joins as a new one. If the disk is full or fails, the replica ends with an error.\n\n" +
-			"Reads are answered in the kernel where the device of the address can run XDP programs itself (veth needs a\n" +
-			"program on its peer, too). What is not in the kernel's table is answered by the process; GET /status on the\n" +
-			"replica's TCP port tells how much.",
+			"Reads are answered in the kernel where the device of the address can run XDP programs itself, from a table of\n" +
+			"fixed size; the process answers what is not in it. /v1/status on the replica's TCP port tells how much.",
 		Example: "  dalio replica --id 16 --listen 10.0.0.2:7411",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -129,9 +129,9 @@ func printShard(t io.Writer, s *coordinator.Status) {
 }
 
 func writeReplicas(t io.Writer, s *coordinator.Status) {
-	fmt.Fprintln(t, "REPLICA\tID\tSTATE\tLAST HEARD\tCATCH-UP")
+	fmt.Fprintln(t, "REPLICA\tID\tSTATE\tLAST HEARD\tREADS IN KERNEL\tCATCH-UP")
 	for _, r := range s.Replicas {
-		state, progress, heard := r.State, "", "never"
+		state, progress, heard, inKernel := r.State, "", "never", "–"
 		if r.Suspected {
 			state += ", suspected"
 		}
@@ -141,7 +141,10 @@ func writeReplicas(t io.Writer, s *coordinator.Status) {
 		if p := r.CatchUp; p != nil {
 			progress = strings.TrimSpace(fmt.Sprintf("%s, %d of %d ranges %s", p.State, p.Done, p.Total, p.Error))
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", r.Address, r.ID, state, heard, progress)
+		if r.Kernel != nil {
+			inKernel = fmt.Sprint(r.Kernel.Answered)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", r.Address, r.ID, state, heard, inKernel, progress)
 	}
 }
 
