@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	benchRounds = 7
+	benchRounds = 9
 	benchKeys   = 1000
 	// benchWindow is how many reads are on their way, less than a veth ring holds.
 	benchWindow = 64
