@@ -40,5 +40,11 @@ var shardBreaks = map[string]broken{
 	"MaskLast":       {"ShrinkMask", "Mask"},
 	"FreshIds":       {"Assign", "New"},
 	"ServeInSync":    {"GrowServe", "Serving"},
-	"RecoverFirst":   {"OpenKernel", "NotYet"},
+	"CatchUpFirst":   {"EnterSync", "CommittedHeld"},
+	"ForgetId":       {"Crash", "CommittedHeld"},
+	"PersistFirst":   {"LosePower", "CommittedHeld"},
+	"RecoverInSync":  {"Collect", "RecoveredFrom"},
+	"Reconcile":      {"Install", "Installed"},
+	"InstallFirst":   {"CutMembers", "OnlyFrom"},
+	"RecoverFirst":   {"OpenKernel", "CommittedHeld"},
 }

@@ -36,8 +36,8 @@ func TestSameSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.States != 13 || n.Edges != 12 || n.Steps != 12 || n.Altered < 80 {
-		t.Errorf("compared %d states, %d edges, %d steps, %d altered ones; want 13, 12, 12 and 80 or more", n.States, n.Edges, n.Steps, n.Altered)
+	if n.States != 13 || n.Edges != 12 || n.Altered < 80 {
+		t.Errorf("compared %d states, %d edges, %d altered ones; want 13, 12 and 80 or more", n.States, n.Edges, n.Altered)
 	}
 }
 

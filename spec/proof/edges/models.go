@@ -40,13 +40,15 @@ var Models = []Model{
 	{Name: "slot", Of: Dalio, Base: "slot"},
 	{Name: "reclaim", Of: Dalio, Base: "reclaim"},
 
-	{Name: "takeover", Of: Shard, Base: "failover", Short: true, Set: map[string]string{"Clients": "= {}", "Coordinators": "= {c1}", "PowerLosses": "= 1"}},
-	{Name: "members", Of: Shard, Base: "crash", Short: true, Set: map[string]string{"Clients": "= {}"}},
+	{Name: "takeover", Of: Shard, Base: "failover_floor", Short: true, Set: map[string]string{"Clients": "= {a}", "Coordinators": "= {c1}"}},
+	{Name: "members", Of: Shard, Base: "rejoin", Short: true, Set: map[string]string{"Clients": "= {a}"}},
+	{Name: "faults", Of: Shard, Base: "crash", Short: true, Set: map[string]string{"Clients": "= {}", "PowerLosses": "= 1"}},
 	{Name: "members_and_takeover", Of: Shard, Base: "rejoin_failover", Set: map[string]string{"Clients": "= {}", "Crashes": "= 1"}},
 	{Name: "two_coordinators", Of: Shard, Base: "failover", Set: map[string]string{"Clients": "= {}", "LastEpoch": "= 3"}},
+	{Name: "durable", Of: Shard, Base: "durable", Set: map[string]string{"Clients": "= {a}"}},
 	{Name: "failover_read", Of: Shard, Base: "failover_read"},
+	{Name: "failover_two", Of: Shard, Base: "failover_two", Set: map[string]string{"Clients": "= {a, b}"}},
 	{Name: "removal", Of: Shard, Base: "removal"},
-	{Name: "crash", Of: Shard, Base: "crash"},
 	{Name: "power_loss", Of: Shard, Base: "power_loss"},
 }
 

@@ -39,6 +39,7 @@ type update struct {
 	sym    int
 	params []int
 	body   *node
+	choose []int // the variable that is chosen, if there is one
 }
 
 // NewSystem makes a theory ready.
@@ -69,6 +70,10 @@ func NewSystem(u *Universe) *System {
 			for _, v := range up.Params {
 				inner[v] = c.variable(v)
 				y.params = append(y.params, inner[v])
+			}
+			if up.Choose != nil {
+				inner[up.Choose] = c.variable(up.Choose)
+				y.choose = []int{inner[up.Choose]}
 			}
 			y.body = c.compile(up.Body, inner)
 			x.updates = append(x.updates, y)
@@ -198,7 +203,7 @@ func (s *System) values(m *machine, u update) []int32 {
 	var fill func(i int)
 	fill = func(i int) {
 		if i == len(u.params) {
-			v := m.value(u.body)
+			v := m.chosen(u)
 			if v < 0 || v >= s.Size(s.Theory.Symbols[u.sym].Sort) {
 				panic(fmt.Sprintf("%s becomes %d, which the universe does not have", s.Theory.Symbols[u.sym].Name, v))
 			}
@@ -225,4 +230,17 @@ func (s *System) StepsOf(a *logic.Action, from *State) []*Step {
 		}
 	}
 	return nil
+}
+
+// chosen is the value of an update: what its body is, or the one that satisfies it.
+func (m *machine) chosen(u update) int {
+	if u.choose == nil {
+		return m.value(u.body)
+	}
+	v := -1
+	m.find([]goal{{u.body, true}}, u.choose, func() bool {
+		v = m.values[u.choose[0]]
+		return true
+	})
+	return v
 }

@@ -38,6 +38,7 @@ type definition struct {
 //	  when formula
 //	  put f(args) := term
 //	  set f(variables) := term
+//	  choose v = f(variables): formula
 //	  send Read(args) if formula
 //	  send each q: Read(q, c, n) if formula
 //	  forward

@@ -64,6 +64,21 @@ func (p *parser) action() {
 				by[v] = Ref(u.Params[i])
 			}
 			u.Body = p.of(sym.Sort, p.expr()).Substitute(by)
+		case "choose":
+			v := p.variables()
+			p.expect("=")
+			sym := p.changing(p.next())
+			vars := p.params()
+			p.expect(":")
+			u := a.updating(sym)
+			if len(v) != 1 || v[0].Sort != sym.Sort || len(vars) != len(u.Params) {
+				p.fail("it must be one variable that is chosen for %s", sym.Name)
+			}
+			by := map[*Var]*Expr{}
+			for i, w := range vars {
+				by[w] = Ref(u.Params[i])
+			}
+			u.Choose, u.Body = v[0], p.formula().Substitute(by)
 		case "show":
 			a.Shows = append(a.Shows, p.named())
 		case "as":

@@ -88,6 +88,16 @@ func (sym *Symbol) Declaration() string {
 // Definition defines the symbol of an update after the step.
 func (u *Update) Definition() string {
 	p := printer{names: map[*Var]string{}}
+	if u.Choose != nil {
+		args := make([]*Expr, len(u.Params))
+		for i, v := range u.Params {
+			args[i] = Ref(v)
+		}
+		after := Apply(u.Sym, args...).After(func(*Symbol) bool { return true })
+		declared := *u.Sym
+		declared.Name = u.Sym.NameAt(true)
+		return declared.Declaration() + "(assert " + Forall(u.Params, u.Body.Substitute(map[*Var]*Expr{u.Choose: after})).SMT() + ")\n"
+	}
 	fmt.Fprintf(&p, "(define-fun %s (", u.Sym.NameAt(true))
 	for i, v := range u.Params {
 		p.names[v] = fmt.Sprintf("%s!p%d", v.Name, i)

@@ -50,6 +50,7 @@ type Update struct {
 	Sym    *Symbol
 	Params []*Var
 	Body   *Expr
+	Choose *Var // where it is not nil: Sym is what satisfies Body as Choose does
 }
 
 // Changes tells whether the action updates sym.

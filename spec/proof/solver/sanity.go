@@ -79,24 +79,37 @@ func find(ctx context.Context, t *logic.Theory, a *logic.Action, off map[string]
 	return x, x.confirm(a, args, violated)
 }
 
+// seeds is how often a search for a model is begun again where z3 gives it up.
+const seeds = 8
+
 // decide asks in the way that finds models: by looking for quantifiers that a
-// candidate violates, and not by matching patterns.
+// candidate violates, and not by matching patterns. Where a search leads nowhere
+// another may.
 func decide(ctx context.Context, text string, limit time.Duration) (Example, string, error) {
+	var x Example
 	from := time.Now()
+	for seed := range seeds {
+		model, err := x.search(ctx, fmt.Sprintf("(set-option :smt.random_seed %d)\n", seed)+text, limit)
+		x.Took = time.Since(from)
+		if err != nil || x.Verdict != Unknown || x.Took > limit {
+			return x, model, err
+		}
+	}
+	return x, "", nil
+}
+
+func (x *Example) search(ctx context.Context, text string, limit time.Duration) (model string, err error) {
+	x.Verdict = Unknown
 	s, err := start(ctx, limit)
 	if err != nil {
-		return Example{Verdict: Unknown}, "", err
+		return "", err
 	}
 	defer s.close()
 	s.tell("(set-option :auto_config false)\n(set-option :smt.ematching false)\n" + text)
-	x := Example{}
-	x.Verdict, err = s.ask()
-	x.Took = time.Since(from)
-	if err != nil || x.Verdict != Sat {
-		return x, "", err
+	if x.Verdict, err = s.ask(); err != nil || x.Verdict != Sat {
+		return "", err
 	}
-	model, err := s.model()
-	return x, model, err
+	return s.model()
 }
 
 // confirm evaluates what z3 found: the invariant must hold, the step must be
