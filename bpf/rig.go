@@ -106,8 +106,7 @@ func (r *Rig) SetClock(now time.Duration) error {
 	return nil
 }
 
-// Reset has the data plane forget everything, as one that was just loaded. Counters
-// stay as they are.
+// Reset has the data plane forget everything, as one that was just loaded.
 func (r *Rig) Reset() error {
 	if err := r.Shut(); err != nil {
 		return err
@@ -115,11 +114,23 @@ func (r *Rig) Reset() error {
 	var nobody [protocol.MaxMembers]uint64
 	err := errors.Join(r.writeSequence(0), r.objects.Answered.Set(nobody), r.objects.Tick.Set(uint32(0)),
 		r.writeSessions(make([]protocol.SessionEntry, r.options.MaxSessions)), r.SetClock(0))
+	if err == nil {
+		err = r.forgetCounters()
+	}
 	if err != nil {
 		return fmt.Errorf("forget everything: %w", err)
 	}
-	r.counted, err = r.readCounters()
-	return err
+	return nil
+}
+
+// forgetCounters has the counters of all processors begin anew.
+func (r *Rig) forgetCounters() error {
+	processors, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	r.counted = counterSet{}
+	return r.objects.Counters.Put(uint32(0), make([]counterSet, processors))
 }
 
 // Handle runs the programs on a frame, from its coming in to what leaves.

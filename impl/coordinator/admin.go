@@ -173,7 +173,7 @@ func (m *manager) failover() error {
 		return fmt.Errorf("%w: %s is the active one; ask one that stands by:%s", ErrRefused, m.options.Name, others)
 	}
 	m.wanted = "an operator asked for it"
-	go m.changed(false)
+	m.beside(func() { m.changed(false) })
 	return nil
 }
 

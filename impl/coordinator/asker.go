@@ -41,7 +41,7 @@ type asker struct {
 }
 
 func (a *asker) Assign(ctx context.Context, m config.Member, e protocol.Epoch, sessions uint32) error {
-	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
+	ctx, cancel := bounded(ctx, recoverTimeout)
 	defer cancel()
 	a.mu.Lock()
 	collect := a.collect
@@ -50,7 +50,7 @@ func (a *asker) Assign(ctx context.Context, m config.Member, e protocol.Epoch, s
 }
 
 func (a *asker) Fence(ctx context.Context, m config.Member, e protocol.Epoch) error {
-	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	ctx, cancel := bounded(ctx, fenceTimeout)
 	defer cancel()
 	fenced, err := a.clientAt(m.Address).Fence(ctx, control.Fence{Shard: a.shard, Epoch: e})
 	if err == nil && fenced.ID != m.ID {
@@ -60,7 +60,7 @@ func (a *asker) Fence(ctx context.Context, m config.Member, e protocol.Epoch) er
 }
 
 func (a *asker) Recent(ctx context.Context, m config.Member, since *protocol.Version) (membership.Recent, error) {
-	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
+	ctx, cancel := bounded(ctx, recoverTimeout)
 	defer cancel()
 	var all membership.Recent
 	client := a.clientAt(m.Address)
@@ -84,7 +84,7 @@ func (a *asker) Recent(ctx context.Context, m config.Member, since *protocol.Ver
 }
 
 func (a *asker) Install(ctx context.Context, m config.Member, e protocol.Epoch, r membership.Recent) error {
-	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
+	ctx, cancel := bounded(ctx, recoverTimeout)
 	defer cancel()
 	return a.clientAt(m.Address).Install(ctx, e, messages(r))
 }
@@ -108,13 +108,13 @@ func messages(r membership.Recent) iter.Seq[*protocol.Message] {
 }
 
 func (a *asker) Open(ctx context.Context, m config.Member, e protocol.Epoch) error {
-	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
+	ctx, cancel := bounded(ctx, recoverTimeout)
 	defer cancel()
 	return a.clientAt(m.Address).Open(ctx, e)
 }
 
 func (a *asker) CatchUp(ctx context.Context, m config.Member, e protocol.Epoch, source config.Member) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := bounded(ctx, askTimeout)
 	defer cancel()
 	a.mu.Lock()
 	a.sources[m.ID] = source
@@ -123,7 +123,7 @@ func (a *asker) CatchUp(ctx context.Context, m config.Member, e protocol.Epoch, 
 }
 
 func (a *asker) Expel(ctx context.Context, m config.Member) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := bounded(ctx, askTimeout)
 	defer cancel()
 	return a.clientAt(m.Address).Expel(ctx, m.ID)
 }

@@ -215,7 +215,10 @@ func (c *Coordinator) nudge(r Replica) { c.prober.probe(r.Address, c.options.Epo
 
 // answered takes note of a replica's answer to a probe.
 func (c *Coordinator) answered(from netip.AddrPort, m *protocol.Message) {
-	now := time.Now()
+	c.answeredAt(from, m, time.Now())
+}
+
+func (c *Coordinator) answeredAt(from netip.AddrPort, m *protocol.Message, now time.Time) {
 	c.mu.Lock()
 	c.heard[from] = now
 	c.mu.Unlock()
@@ -265,6 +268,11 @@ func (c *Coordinator) tick(now time.Time) error {
 	if err := c.followNeighbours(); err != nil {
 		return err
 	}
+	return c.lookAfterWrites(now)
+}
+
+// lookAfterWrites sees to writes that have been pending for long.
+func (c *Coordinator) lookAfterWrites(now time.Time) error {
 	counters, err := c.plane.data.Counters()
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ type follower struct {
 	changed func(urgent bool)
 	cancel  context.CancelFunc
 	done    chan struct{}
+	now     func() time.Time
 
 	mu     sync.Mutex
 	status control.Status
@@ -62,7 +63,7 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 func newFollower(ctx context.Context, address netip.AddrPort, dial dialFunc, changed func(bool)) *follower {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &follower{address: address, client: control.NewClient(address, control.Options{Dial: dial}), dial: dial, changed: changed,
-		cancel: cancel, done: make(chan struct{}), begun: time.Now()}
+		cancel: cancel, done: make(chan struct{}), now: time.Now, begun: time.Now()}
 	go f.follow(ctx)
 	return f
 }
@@ -122,7 +123,7 @@ func (f *follower) attend(ctx context.Context, conn net.Conn) {
 		select {
 		case <-broken:
 			return
-		case <-time.After(f.interval(time.Now())):
+		case <-time.After(f.interval(f.now())):
 		case <-ctx.Done():
 			return
 		}
@@ -145,26 +146,33 @@ func (f *follower) poll(ctx context.Context) error {
 	f.mu.Lock()
 	asked := f.asked
 	f.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, followTimeout)
+	ctx, cancel := bounded(ctx, followTimeout)
 	defer cancel()
 	status, err := f.client.Status(ctx)
 	if err != nil {
 		return err
 	}
+	if matters, lost := f.told(status, asked); matters {
+		f.changed(lost)
+	}
+	return nil
+}
+
+// told takes note of a state that was told, unless it was asked for before something
+// changed it. It says whether it matters, and whether a member is lost.
+func (f *follower) told(status control.Status, asked int) (matters, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if asked != f.asked {
-		return nil
+		return false, false
 	}
 	before, known := f.status, f.known
-	f.status, f.known, f.heard = status, true, time.Now()
+	f.status, f.known, f.heard = status, true, f.now()
 	if status.CatchUp.State == control.Running && before.CatchUp.State != control.Running {
 		f.catchingUp = f.heard
 	}
-	if lost := known && before.ID != 0 && before.ID != status.ID; !known || lost || before.ID != status.ID || before.CatchUp.State != status.CatchUp.State {
-		go f.changed(lost)
-	}
-	return nil
+	lost = known && before.ID != 0 && before.ID != status.ID
+	return !known || lost || before.ID != status.ID || before.CatchUp.State != status.CatchUp.State, lost
 }
 
 // ask does something that changes the replica's state, and waits until the state

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"dalio/bpf"
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
 	"dalio/impl/replica/control"
@@ -35,28 +34,33 @@ const (
 func (m *manager) probe(ctx context.Context) {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
-	for last := time.Now(); ; {
+	for last := m.options.now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		now := time.Now()
-		if now.Sub(last) > asleep {
-			m.excuseAll(now)
-		}
-		last = now
-		m.mu.Lock()
-		known := m.known
-		m.mu.Unlock()
-		if k := m.plane.view(); k.Epoch != 0 {
-			for _, member := range m.plane.located() {
-				m.prober.probe(addrPort(member.Address), k.Epoch, member.ID)
-			}
-		} else if known.Coordinator != "" && known.Coordinator != m.options.Name {
-			m.peers.probe(known.Address, known.Epoch, 0)
-		}
+		last = m.probeSince(last)
 	}
+}
+
+// probeSince probes, after the last time, and returns the time.
+func (m *manager) probeSince(last time.Time) time.Time {
+	now := m.options.now()
+	if now.Sub(last) > asleep {
+		m.excuseAll(now)
+	}
+	m.mu.Lock()
+	known := m.known
+	m.mu.Unlock()
+	if k := m.plane.view(); k.Epoch != 0 {
+		for _, member := range m.plane.located() {
+			m.prober.probe(addrPort(member.Address), k.Epoch, member.ID)
+		}
+	} else if known.Coordinator != "" && known.Coordinator != m.options.Name {
+		m.peers.probe(known.Address, known.Epoch, 0)
+	}
+	return now
 }
 
 // excuseAll begins to wait anew for everybody: it is this process that was not
@@ -88,12 +92,12 @@ func (m *manager) settle(ctx context.Context) {
 			return
 		case <-time.After(pauseFor):
 		}
-		began := time.Now()
+		began := m.options.now()
 		if err := m.settleOnce(ctx); err != nil {
 			m.options.Logger.Debug("the members were not told what is settled", "error", err)
 		}
 		// A large table takes long to look through.
-		pauseFor = max(settleInterval, time.Since(began)*settleShare)
+		pauseFor = max(settleInterval, m.options.now().Sub(began)*settleShare)
 	}
 }
 
@@ -130,7 +134,7 @@ func (m *manager) collectMark(c *config.Config, last *floor, joining bool) proto
 	var highest protocol.Version
 	for _, member := range c.Members {
 		whole = whole && last.by[member.ID]
-		if s := m.follow(member.Address).look(time.Now(), time.Hour).status; highest.Less(s.Collect) {
+		if s := m.follow(member.Address).look(m.options.now(), time.Hour).status; highest.Less(s.Collect) {
 			highest = s.Collect
 		}
 	}
@@ -144,7 +148,7 @@ func (m *manager) collectMark(c *config.Config, last *floor, joining bool) proto
 // somebody joins, who is to take older writes for stale. A predecessor may have
 // told them a moment ago.
 func (m *manager) learnMark(ctx context.Context, c *config.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	ctx, cancel := bounded(ctx, fenceTimeout)
 	defer cancel()
 	answered, problems := 0, []error(nil)
 	for _, member := range c.Members {
@@ -169,13 +173,13 @@ func (m *manager) learnMark(ctx context.Context, c *config.Config) error {
 }
 
 func (m *manager) tellSettled(ctx context.Context, members []config.Member, s control.Settlement) floor {
-	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	ctx, cancel := bounded(ctx, fenceTimeout)
 	defer cancel()
 	told := floor{told: s.Floor, by: map[protocol.ReplicaID]bool{}}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var all []func()
 	for _, member := range members {
-		all.Go(func() {
+		all = append(all, func() {
 			if m.asker.clientAt(member.Address).Settle(ctx, s) == nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -183,7 +187,7 @@ func (m *manager) tellSettled(ctx context.Context, members []config.Member, s co
 			}
 		})
 	}
-	all.Wait()
+	m.options.together(all...)
 	return told
 }
 
@@ -204,19 +208,19 @@ func (m *manager) abandoned(writes []protocol.SessionEntry, state *protocol.Coor
 	}
 	known := m.known
 	for _, member := range known.Members {
-		if m.followers[member.Address] == nil || m.followers[member.Address].look(time.Now(), m.options.SuspectAfter).suspected {
+		if m.followers[member.Address] == nil || m.followers[member.Address].look(m.options.now(), m.options.SuspectAfter).suspected {
 			return // It is for the members to change first.
 		}
 	}
 	m.redrive.running = true
-	m.running.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), recoverTimeout)
+	m.beside(func() {
+		ctx, cancel := bounded(m.options.background(), recoverTimeout)
 		defer cancel()
 		complete := m.resend(ctx, &known, writes[:min(len(writes), redriven)], state)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.redrive.running = false
-		if now := time.Now(); !complete && now.Sub(m.redrive.taken) > epochAgain {
+		if now := m.options.now(); !complete && now.Sub(m.redrive.taken) > epochAgain {
 			m.redrive.taken, m.wanted = now, "no member holds a write that is pending"
 		}
 	})
@@ -250,7 +254,7 @@ func (m *manager) resend(ctx context.Context, c *config.Config, writes []protoco
 		}
 		for _, member := range m.plane.located() {
 			if missing>>member.ID.Index()&1 != 0 {
-				held.Type, held.Epoch, held.Replica, held.Sent = protocol.Write, state.Epoch, member.ID, uint64(bpf.Now())
+				held.Type, held.Epoch, held.Replica, held.Sent = protocol.Write, state.Epoch, member.ID, uint64(m.options.leaseNow())
 				held.Session, held.Writer, held.Client = e.Owner, e.Owner, protocol.Address{}
 				m.prober.send(addrPort(member.Address), &held)
 			}

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"dalio/bpf"
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
 	"dalio/impl/internal/failpoint"
@@ -102,18 +100,13 @@ type manager struct {
 func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
 	o := c.options
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: time.Now(), cancel: cancel,
-		ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
-	m.asker = &asker{shard: o.Shard, rate: o.CatchUpRate, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
-	m.executor = &membership.Executor{Plane: c.plane, Replicas: m.asker, Store: o.Shared, Now: bpf.Now}
-	m.stale.Store(true)
+	m := newManager(c, cancel)
 	var err error
 	// From another port than the data plane's: it has no business with the answers.
 	if m.peers, err = newProber(netip.AddrPortFrom(o.Listen.Addr(), 0), m.peerAnswered); err != nil {
 		cancel()
 		return nil, err
 	}
-	m.peer.since = m.began
 	// Until the manager is known to the coordinator, no answer comes to it.
 	c.manager = m
 	changes := o.Shared.Changes(running)
@@ -125,6 +118,18 @@ func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
 	m.running.Go(func() { m.settle(running) })
 	m.running.Go(func() { m.run(running) })
 	return m, nil
+}
+
+// newManager returns a manager that does nothing yet.
+func newManager(c *Coordinator, cancel context.CancelFunc) *manager {
+	o := c.options
+	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: o.now(), cancel: cancel,
+		ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
+	m.asker = &asker{shard: o.Shard, rate: o.CatchUpRate, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
+	m.executor = &membership.Executor{Plane: c.plane, Replicas: m.asker, Store: o.Shared, Now: o.leaseNow, Together: o.together}
+	m.peer.since = m.began
+	m.stale.Store(true)
+	return m
 }
 
 func (m *manager) close() {
@@ -160,7 +165,7 @@ func (m *manager) excuse() string {
 	}
 	silent := ""
 	for _, member := range m.known.Members {
-		if f := m.followers[member.Address]; f == nil || !f.look(time.Now(), m.options.SuspectAfter).known {
+		if f := m.followers[member.Address]; f == nil || !f.look(m.options.now(), m.options.SuspectAfter).known {
 			silent += fmt.Sprintf("; replica %d at %v does not answer", member.ID, member.Address)
 		}
 	}
@@ -175,7 +180,7 @@ func (m *manager) follow(a netip.AddrPort) *follower {
 	defer m.mu.Unlock()
 	f := m.followers[a]
 	if f == nil {
-		f = newFollower(context.Background(), a, m.options.Dial, m.changed)
+		f = m.options.newFollower(a, m.changed)
 		m.followers[a] = f
 	}
 	return f
@@ -194,6 +199,9 @@ func (m *manager) changed(urgent bool) {
 	case m.wake <- struct{}{}:
 	default:
 	}
+	if d := m.options.driver; d != nil {
+		d.Wake()
+	}
 }
 
 func (m *manager) watchChanges(ctx context.Context, changes <-chan struct{}) {
@@ -209,40 +217,46 @@ func (m *manager) watchChanges(ctx context.Context, changes <-chan struct{}) {
 		m.stale.Store(true)
 		m.changed(false)
 		if present, err := m.shared.Present(ctx); err == nil {
-			m.sawPresent(present, time.Now())
+			m.sawPresent(present, m.options.now())
 		}
 	}
 }
 
 // run names and takes steps until the context ends.
 func (m *manager) run(ctx context.Context) {
-	failures := 0
-	for ctx.Err() == nil {
-		if m.stale.Swap(false) {
-			if err := m.load(ctx); err != nil {
-				m.stale.Store(true)
-				m.fail(err)
-				m.wait(ctx, backoff(failures))
-				failures++
-				continue
-			}
+	for failures := 0; ctx.Err() == nil; {
+		if pause := m.step(ctx, &failures); pause > 0 {
+			m.wait(ctx, pause)
 		}
-		v := m.view()
-		a := m.steps.Next(&v)
-		m.noteSteps()
-		if a.Kind == membership.Wait {
-			m.fail(nil)
-			m.wait(ctx, m.until(&a, &v))
-			continue
-		}
-		if err := m.take(ctx, &a, &v); err != nil {
-			m.fail(fmt.Errorf("step %q failed: %w", a.Kind, err))
-			m.wait(ctx, backoff(failures))
-			failures++
-			continue
-		}
-		failures = 0
 	}
+}
+
+// step names a step and takes it. It returns how long to wait before the next one
+// unless something changes, and counts the failures since the last success.
+func (m *manager) step(ctx context.Context, failures *int) (pause time.Duration) {
+	failed := func(err error) time.Duration {
+		m.fail(err)
+		*failures++
+		return backoff(*failures - 1)
+	}
+	if m.stale.Swap(false) {
+		if err := m.load(ctx); err != nil {
+			m.stale.Store(true)
+			return failed(err)
+		}
+	}
+	v := m.view()
+	a := m.steps.Next(&v)
+	m.noteSteps()
+	if a.Kind == membership.Wait {
+		m.fail(nil)
+		return m.until(&a, &v)
+	}
+	if err := m.take(ctx, &a, &v); err != nil {
+		return failed(fmt.Errorf("step %q failed: %w", a.Kind, err))
+	}
+	*failures = 0
+	return 0
 }
 
 // noteSteps takes note of what is under way. That changes not only with the steps
@@ -301,7 +315,7 @@ func (m *manager) load(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.Epoch != m.known.Epoch || !m.loaded {
-		m.peer = peer{since: time.Now()}
+		m.peer = peer{since: m.options.now()}
 	}
 	m.known, m.revision, m.loaded = c, revision, true
 	return nil
@@ -349,7 +363,7 @@ func (m *manager) take(ctx context.Context, a *membership.Action, v *membership.
 	}
 	if a.Kind == membership.TakeEpoch {
 		a.Config.Address = m.options.Listen
-		a.Config.History[len(a.Config.History)-1].At = time.Now().UnixMilli()
+		a.Config.History[len(a.Config.History)-1].At = m.options.now().UnixMilli()
 	}
 	if a.Kind == membership.EnterSync {
 		if err := afterCaughtUp.Hit(); err != nil {
@@ -378,10 +392,4 @@ func (m *manager) take(ctx context.Context, a *membership.Action, v *membership.
 	m.steps.Succeeded(a, m.now(), fenced...)
 	m.took(a)
 	return nil
-}
-
-// canWait says whether a step makes the shard whole again, and so may be put off
-// for one that keeps it going.
-func canWait(k membership.Kind) bool {
-	return slices.Contains([]membership.Kind{membership.Assign, membership.CatchUpOn, membership.Expel}, k)
 }

@@ -104,6 +104,8 @@ type Options struct {
 	// enter is for tests that have several hosts in one process: it runs a function
 	// on this coordinator's.
 	enter func(func() error) error
+	// driver is for a control plane that is driven, nil for others.
+	driver *Driver
 }
 
 // Shared is what the coordinators of a shard share: its configuration, and who of

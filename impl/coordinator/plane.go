@@ -29,6 +29,8 @@ type plane struct {
 	// enter runs a function in the network namespace of the devices: the kernel
 	// looks for them in that of the thread.
 	enter func(func() error) error
+	// resolve finds members out in place of the network, if not nil.
+	resolve func([]Replica) []located
 
 	// changing is held while the members change.
 	changing sync.Mutex
@@ -172,6 +174,9 @@ func (p *plane) locate(ctx context.Context, members []config.Member) ([]located,
 	if len(missing) == 0 {
 		return found, nil
 	}
+	if p.resolve != nil {
+		return append(found, p.resolve(missing)...), nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
 	more, err := p.network.resolve(ctx, missing, p.nudge)
@@ -226,12 +231,19 @@ func (p *plane) adopt() error {
 	for i, m := range state.Known {
 		if state.Members>>i&1 != 0 {
 			p.kernel.IDs[i] = m.ID
-			at := located{m, p.network.devices[0].index}
-			if hop, err := p.network.nextHop(netip.AddrFrom4(m.Address.IP)); err == nil {
-				at.device = hop.device
-			}
-			p.members = append(p.members, at)
+			p.members = append(p.members, located{m, p.deviceTo(netip.AddrFrom4(m.Address.IP))})
 		}
 	}
 	return afterAdopted.Hit()
+}
+
+// deviceTo returns the device by which a member is reached.
+func (p *plane) deviceTo(a netip.Addr) int {
+	if p.network == nil {
+		return 0
+	}
+	if hop, err := p.network.nextHop(a); err == nil {
+		return hop.device
+	}
+	return p.network.devices[0].index
 }

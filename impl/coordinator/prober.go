@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"dalio/bpf"
 	"dalio/impl/internal/datagram"
@@ -20,6 +21,7 @@ type prober struct {
 	socket *net.UDPConn
 	conn   *datagram.Conn
 	done   chan struct{}
+	now    func() time.Duration
 
 	mu     sync.Mutex
 	out    *datagram.Batch
@@ -33,7 +35,7 @@ func newProber(at netip.AddrPort, answered func(from netip.AddrPort, m *protocol
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to probe with: %w", err)
 	}
-	p := &prober{socket: socket, conn: datagram.NewConn(socket), out: datagram.NewBatch(1), done: make(chan struct{})}
+	p := &prober{socket: socket, conn: datagram.NewConn(socket), out: datagram.NewBatch(1), done: make(chan struct{}), now: bpf.Now}
 	go p.listen(answered)
 	return p, nil
 }
@@ -44,7 +46,7 @@ func (p *prober) probe(to netip.AddrPort, e protocol.Epoch, id protocol.ReplicaI
 	p.number++
 	number := p.number
 	p.mu.Unlock()
-	p.send(to, &protocol.Message{Type: protocol.Probe, Epoch: e, Replica: id, Request: number, Sent: uint64(bpf.Now())})
+	p.send(to, &protocol.Message{Type: protocol.Probe, Epoch: e, Replica: id, Request: number, Sent: uint64(p.now())})
 }
 
 // send sends a message, which is lost if nobody can be reached.

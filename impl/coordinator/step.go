@@ -5,7 +5,6 @@ package coordinator
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
@@ -33,17 +32,23 @@ func (m *manager) do(ctx context.Context, a *membership.Action, base config.Revi
 // be known counts as not fenced.
 func (m *manager) refresh(ctx context.Context, a *membership.Action, fenced []protocol.ReplicaID) []protocol.ReplicaID {
 	known := make([]bool, len(a.Members))
-	var all sync.WaitGroup
+	var all []func()
 	for i, member := range a.Members {
 		if a.Kind == membership.OpenMembers || slices.Contains(fenced, member.ID) {
-			all.Go(func() { known[i] = m.follow(member.Address).ask(ctx, func() error { return nil }) == nil })
+			all = append(all, func() { known[i] = m.follow(member.Address).ask(ctx, func() error { return nil }) == nil })
 		}
 	}
-	all.Wait()
+	m.options.together(all...)
 	for i, member := range a.Members {
 		if !known[i] {
 			fenced = slices.DeleteFunc(fenced, func(id protocol.ReplicaID) bool { return id == member.ID })
 		}
 	}
 	return fenced
+}
+
+// canWait says whether a step makes the shard whole again, and so may be put off
+// for one that keeps it going.
+func canWait(k membership.Kind) bool {
+	return slices.Contains([]membership.Kind{membership.Assign, membership.CatchUpOn, membership.Expel}, k)
 }

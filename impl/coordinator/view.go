@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -29,7 +30,7 @@ type peer struct {
 
 // view gathers what is known for the next step to be named.
 func (m *manager) view() membership.View {
-	now := time.Now()
+	now := m.options.now()
 	kernel := m.plane.view()
 	m.mu.Lock()
 	known, wanted := m.known, m.wanted
@@ -60,7 +61,7 @@ func (m *manager) view() membership.View {
 // only when all of them have made its opening durable.)
 func (m *manager) noteOld(v *membership.View) {
 	for _, member := range v.Config.Members {
-		r := m.follow(member.Address).look(time.Now(), joinerPatience).status.Returned
+		r := m.follow(member.Address).look(m.options.now(), joinerPatience).status.Returned
 		told := v.Replicas[member.Address]
 		if r == nil || !told.Returned || told.ID != member.ID {
 			continue
@@ -70,7 +71,7 @@ func (m *manager) noteOld(v *membership.View) {
 			known = r.Collect
 		}
 		for _, other := range v.Config.Members {
-			s := m.follow(other.Address).look(time.Now(), joinerPatience).status
+			s := m.follow(other.Address).look(m.options.now(), joinerPatience).status
 			told.Old = told.Old || s.ID == other.ID && known.Less(s.Collect)
 		}
 		for _, o := range v.Config.History {
@@ -126,7 +127,7 @@ func (m *manager) tell(r replicaView) membership.Replica {
 
 // addresses lists those at which a replica of the shard may be, and forgets the
 // followers of others.
-func (m *manager) addresses(c *config.Config) (all []netip.AddrPort) {
+func (m *manager) addresses(c *config.Config) []netip.AddrPort {
 	wanted := map[netip.AddrPort]bool{}
 	for _, r := range c.Replicas {
 		wanted[r.Address] = true
@@ -138,7 +139,7 @@ func (m *manager) addresses(c *config.Config) (all []netip.AddrPort) {
 	var gone []*follower
 	for a, f := range m.followers {
 		// One that was removed is told so first.
-		if look := f.look(time.Now(), joinerPatience); !wanted[a] && (look.suspected || look.known && look.status.ID == 0) {
+		if look := f.look(m.options.now(), joinerPatience); !wanted[a] && (look.suspected || look.known && look.status.ID == 0) {
 			gone = append(gone, f)
 			delete(m.followers, a)
 		} else {
@@ -149,10 +150,7 @@ func (m *manager) addresses(c *config.Config) (all []netip.AddrPort) {
 	for _, f := range gone {
 		f.close()
 	}
-	for a := range wanted {
-		all = append(all, a)
-	}
-	return all
+	return slices.SortedFunc(maps.Keys(wanted), netip.AddrPort.Compare)
 }
 
 // noteReady says that clients are served, once they are.
@@ -219,7 +217,7 @@ func (m *manager) peerAnswered(from netip.AddrPort, r *protocol.Message) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if from == m.known.Address && r.Epoch == m.known.Epoch {
-		m.peer.heard = time.Now()
+		m.peer.heard = m.options.now()
 	}
 }
 
@@ -245,7 +243,7 @@ func (m *manager) took(a *membership.Action) {
 		m.mu.Unlock()
 	case a.Kind == membership.OpenKernel:
 		// While others served, members were asked less often than they must answer now.
-		m.excuseAll(time.Now())
+		m.excuseAll(m.options.now())
 	case a.Kind == membership.ShrinkConfig:
 		m.punishRemoved(a)
 	}
@@ -264,7 +262,7 @@ func ids(members []config.Member) (all []uint32) {
 // punish leaves a replica alone for a while that something failed at.
 func (m *manager) punish(a *membership.Action) {
 	if canWait(a.Kind) || a.Kind == membership.GrowMask {
-		m.follow(a.Members[len(a.Members)-1].Address).hold(time.Now())
+		m.follow(a.Members[len(a.Members)-1].Address).hold(m.options.now())
 	}
 }
 
@@ -276,9 +274,9 @@ func (m *manager) punishRemoved(a *membership.Action) {
 	for _, member := range known.Members {
 		if _, ok := a.Config.Member(member.ID); !ok {
 			m.options.Logger.Warn("a member was taken out", "id", uint32(member.ID), "address", member.Address)
-			m.follow(member.Address).hold(time.Now())
+			m.follow(member.Address).hold(m.options.now())
 		}
 	}
 }
 
-func (m *manager) now() time.Duration { return time.Since(m.began) }
+func (m *manager) now() time.Duration { return m.options.now().Sub(m.began) }

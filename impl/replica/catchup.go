@@ -81,7 +81,7 @@ func (s *Server) startCatchUp(r control.CatchUp) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &catchUp{request: r, cancel: cancel, progress: control.Progress{State: control.Running, Source: r.Source}}
 	s.catchUp = c
-	s.catchingUp.Go(func() {
+	s.beside(func() {
 		defer cancel()
 		err := s.runCatchUp(ctx, c)
 		if err == nil {
@@ -115,7 +115,7 @@ func (s *Server) forgetCatchUp() {
 // last: a session record tells that a write took effect, which may be a pending one
 // that the source has, and that this replica lacks if another source goes on.
 func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
-	source := control.NewClient(c.request.Source, control.Options{})
+	source := s.source(c.request)
 	defer source.Close()
 	limit := newThrottle(c.request.Rate)
 	var sessions []protocol.SessionRecord // The size of the session table at most.
@@ -134,7 +134,7 @@ func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 		if err != nil {
 			return err
 		}
-		c.divide(status.Bytes)
+		c.divide(status.Bytes, s.rangeBits())
 		missing := 0
 		for i := range c.done {
 			if c.isDone(i) {
@@ -295,10 +295,8 @@ func (s *Server) persist(ctx context.Context, c *catchUp, try func() error) erro
 		c.mu.Lock()
 		c.progress.Retries++
 		c.mu.Unlock()
-		select {
-		case <-ctx.Done():
+		if !s.pause(ctx, retryPause) {
 			return err
-		case <-time.After(retryPause):
 		}
 	}
 }
@@ -321,11 +319,11 @@ func (c *catchUp) finish(i int, skipped bool) {
 }
 
 // divide settles how many ranges there are, if it is not settled.
-func (c *catchUp) divide(bytes int64) {
+func (c *catchUp) divide(bytes int64, bits int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done == nil {
-		for c.bits = catchUpBits; c.bits < control.MaxBits && bytes>>c.bits > rangeBytes; c.bits++ {
+		for c.bits = bits; c.bits < control.MaxBits && bytes>>c.bits > rangeBytes; c.bits++ {
 		}
 		c.done = make([]bool, 1<<c.bits)
 	}

@@ -52,6 +52,8 @@ type Options struct {
 	Events *event.Recorder
 	// Logger is silent if nil.
 	Logger *slog.Logger
+	// Driver is for a server that is driven, by Work and Handler, and not served.
+	Driver *Driver
 }
 
 func (o Options) withDefaults() Options {
@@ -75,7 +77,7 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	switch {
-	case o.ID == 0 && o.Epoch == 0 && o.API != nil:
+	case o.ID == 0 && o.Epoch == 0 && (o.API != nil || o.Driver != nil):
 		// To be assigned.
 	case o.ID>>4 == 0:
 		return fmt.Errorf("replica id %d: ids are generation<<4 | index with a generation of at least 1, so 16 is the first", o.ID)

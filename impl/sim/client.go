@@ -39,6 +39,8 @@ type client struct {
 	// active is the coordinator that answered last, epoch the highest that one had.
 	active int
 	epoch  protocol.Epoch
+	// nonces are those of the operation.
+	nonces []uint64
 	// last: it reads every key once more, and is done then.
 	last []string
 }
@@ -71,6 +73,7 @@ func (c *client) start() {
 	}
 	c.op++
 	c.request++
+	c.nonces = nil
 	c.waiting, c.tries = true, 0
 	var m protocol.Message
 	if *op == protocol.OpNone {
@@ -120,7 +123,11 @@ func (c *client) choose() (op *protocol.Op, value string) {
 }
 
 // nonce returns one that no session had.
-func (c *client) nonce() uint64 { return c.random.Uint64()>>1 | 1 }
+func (c *client) nonce() uint64 {
+	nonce := c.random.Uint64()>>1 | 1
+	c.nonces = append(c.nonces, nonce)
+	return nonce
+}
 
 // send sends to the coordinator that is taken for the active one, or to all.
 func (c *client) send(m *protocol.Message) {
@@ -161,6 +168,19 @@ func (c *client) impatience(op int) {
 	})
 }
 
+// crash has the client forget everything, and a new one begin at its address.
+func (c *client) crash() {
+	c.request = c.random.Uint64() >> 20
+	switch {
+	case c.waiting:
+		r := c.session.Abandon()
+		c.session = protocol.Session{Closed: true}
+		c.end(r, nil, protocol.Version{})
+	default:
+		c.session = protocol.Session{}
+	}
+}
+
 func (c *client) receive(frame []byte) {
 	m, err := decode(frame)
 	if err != nil {
@@ -178,7 +198,6 @@ func (c *client) receive(frame []byte) {
 		}
 	case protocol.WriteResponse:
 		c.w.cover.action("HandleWriteResponse")
-		c.w.cover.answered(c, &m)
 		if r := c.session.HandleWriteResponse(m); r != protocol.Waiting {
 			c.end(r, nil, m.Version)
 		}
@@ -199,7 +218,7 @@ func (c *client) receive(frame []byte) {
 // can't do says nothing of the one in its place, but what it has done is done.
 func (c *client) heard(frame []byte, m *protocol.Message) bool {
 	if m.Epoch < c.epoch {
-		c.w.cover.met("an answer of a coordinator that was replaced")
+		c.w.cover.met(staleAnswer)
 		return m.Status == protocol.StatusOK
 	}
 	c.epoch = m.Epoch

@@ -5,9 +5,10 @@
 // that happens is chosen by one scheduler from one seed, so a seed gives the same
 // run again, byte for byte.
 //
-// What is real: the coordinator's bytecode (bpf.Rig), the replica's server with its
-// store, the client's protocol.Session. What is simulated: time, and everything
-// between them.
+// What is real: the coordinator's bytecode (bpf.Rig), its control plane
+// (coordinator.Driven), the replica's server with its store, the client's
+// protocol.Session. What is simulated: time, and everything between them, etcd and
+// disks included. docs/simulation.md says more.
 //
 // A run has three parts. At first faults happen as the plan of the seed says, while
 // clients read and write. Then all faults end, and every request must be answered.

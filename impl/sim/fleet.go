@@ -65,12 +65,7 @@ func (f *Fleet) Run(ctx context.Context) (*Summary, error) {
 				if stop {
 					return
 				}
-				r, err := p.Play(f.First+seed, MakePlan(f.First+seed))
-				if err != nil {
-					errs[n] = err
-					cancel()
-					return
-				}
+				r := p.Play(f.First+seed, MakePlan(f.First+seed))
 				mu.Lock()
 				s.add(r)
 				operations = append(operations, r.Operations)

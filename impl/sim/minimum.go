@@ -27,7 +27,7 @@ func (s *Summary) Missed() (all []string) {
 	}
 	want("fault", Kinds(), s.Coverage.Faults)
 	want("action", actions, s.Coverage.Actions)
-	want("situation", situations, s.Coverage.Situations)
+	want("situation", situations(), s.Coverage.Situations)
 	if s.MedianOperations < 200 {
 		all = append(all, fmt.Sprintf("the median of operations is %d, want 200", s.MedianOperations))
 	}
@@ -40,7 +40,6 @@ func (s *Summary) Missed() (all []string) {
 
 // actions are those of the specification that a run may take.
 var actions = []string{"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest", "HandleReadReply",
-	"HandleWrite", "HandleRead", "InvokeRead", "InvokeWrite", "Retry", "Abandon", "HandleOpenResponse", "HandleWriteResponse", "HandleReadResponse"}
-
-// situations are what hazards need.
-var situations = []string{}
+	"HandleWrite", "HandleRead", "InvokeRead", "InvokeWrite", "Retry", "Abandon", "HandleOpenResponse", "HandleWriteResponse", "HandleReadResponse",
+	"Assign", "Fence", "Open", "Settle", "CollectTombstones", "TakeEpoch", "Collect", "Install", "CutMembers", "ShrinkConfig", "GrowConfig",
+	"EnterSync", "ReadSessions", "ReadRecords"}

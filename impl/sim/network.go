@@ -13,7 +13,7 @@ import (
 )
 
 // archived bounds the frames that are kept to be sent once more, long after.
-const archived = 256
+const archived = 2048
 
 // weather is what becomes of frames on a link.
 type weather struct {
@@ -29,9 +29,12 @@ type node struct {
 	address protocol.Address
 	// receive takes a frame. It is nil while nobody is there.
 	receive func(frame []byte)
-	// paused: frames wait until the host goes on.
+	// off: the host is without power; closed: nobody accepts connections.
+	off, closed bool
+	// paused: frames and requests wait until the host goes on.
 	paused  bool
 	waiting [][]byte
+	later   []func()
 }
 
 // network carries frames between nodes.
@@ -127,6 +130,11 @@ func (n *network) resume(at *node) {
 	for _, frame := range waiting {
 		n.w.after(0, func() { n.deliver(n.nodes[source(frame)], at, frame) })
 	}
+	later := at.later
+	at.later = nil
+	for _, do := range later {
+		n.w.after(0, do)
+	}
 }
 
 // repeat sends a frame from the archive again.
@@ -142,6 +150,8 @@ func (n *network) repeat() {
 func destination(frame []byte) [4]byte { return [4]byte(frame[30:]) }
 
 func source(frame []byte) [4]byte { return [4]byte(frame[26:]) }
+
+func destinationPort(frame []byte) uint16 { return binary.BigEndian.Uint16(frame[36:]) }
 
 // sender is the address that a frame came from.
 func sender(frame []byte) protocol.Address {

@@ -3,8 +3,10 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -13,36 +15,112 @@ import (
 	"dalio/protocol"
 )
 
-// machine is the host of a replica: its server, and its socket.
+// restart is after how long a process is started again that has ended by itself.
+const restart = 50 * time.Millisecond
+
+// rangeBits is the power of two of how many ranges a catch-up goes by.
+const rangeBits = 1
+
+// machine is the host of a replica: the process, its socket, and its disk.
 type machine struct {
 	w      *world
+	index  int
 	node   *node
-	server *replica.Server
+	disk   *disk // nil for a replica in memory
 	socket *socket
+	server *replica.Server
+	api    http.Handler
+	// life is that of the process, nil while there is none.
+	life *life
+	// watchers are called when the process ends.
+	watchers []func()
+	// held and collect are what the witness knows of what it holds.
+	held    map[string]holding
+	collect protocol.Version
+	// down counts the faults that keep the process from being started.
+	down int
 }
 
 func newMachine(w *world, index int) *machine {
-	return &machine{w: w, node: w.net.add(fmt.Sprint("r", index), 1, byte(index+1), protocol.Port)}
+	m := &machine{w: w, index: index, held: map[string]holding{}, node: w.net.add(fmt.Sprint("r", index), 1, byte(index+1), protocol.Port)}
+	m.node.closed = true
+	return m
+}
+
+func (w *world) machineAt(a netip.AddrPort) *machine {
+	for _, m := range w.machines {
+		if m.node.address.IP == a.Addr().As4() {
+			return m
+		}
+	}
+	panic(fmt.Sprintf("sim: there is no replica at %v", a))
 }
 
 // start begins a process on the machine.
-func (m *machine) start(id protocol.ReplicaID) error {
-	m.socket = &socket{at: m.node.address}
+func (m *machine) start() {
+	if m.life != nil || m.down > 0 {
+		return
+	}
+	m.node.off = false
+	o := replica.Options{Batch: 1}
+	if m.disk != nil {
+		store, err := m.disk.open()
+		if err != nil {
+			m.w.say("%s does not start", m.node.name)
+			m.disk.close()
+			m.w.after(restart, m.start)
+			return
+		}
+		o.Store = store
+	}
+	m.life, m.socket = m.w.newLife(), &socket{at: m.node.address}
+	life := m.life
+	o.Driver = &replica.Driver{Beside: func(f func()) { life.beside(f) }, Pause: func(d time.Duration) { m.w.current.sleep(d) },
+		Transport: transport{m.w, m.node}, RangeBits: rangeBits}
 	var err error
-	m.server, err = replica.New(m.socket, replica.Options{ID: id, Epoch: 1, Batch: 1})
-	m.node.receive = m.receive
-	return err
+	if m.server, err = replica.New(m.socket, o); err != nil {
+		m.w.fail("%s: %v", m.node.name, err)
+		return
+	}
+	m.api = m.server.Handler()
+	m.node.receive, m.node.closed = m.receive, false
+	m.w.say("%s starts", m.node.name)
+	m.w.witness.started(m)
+}
+
+// kill ends the process. What it has written is in the hands of the system.
+func (m *machine) kill() {
+	if m.life == nil {
+		return
+	}
+	m.w.say("%s is killed", m.node.name)
+	m.w.witness.lost(m)
+	m.life.kill()
+	m.life, m.node.receive, m.node.closed = nil, nil, true
+	if m.disk != nil {
+		m.disk.close()
+	}
+	watchers := m.watchers
+	m.watchers = nil
+	for _, f := range watchers {
+		f()
+	}
+}
+
+// lose has the machine lose power: what is not durable is gone.
+func (m *machine) lose() {
+	m.node.off = true
+	if m.disk != nil {
+		m.disk.lose()
+	}
+	m.kill()
 }
 
 // receive has the server answer a frame.
 func (m *machine) receive(frame []byte) {
 	from := sender(frame)
-	m.socket.in = append(m.socket.in, frame[protocol.FrameOverhead:])
-	m.socket.from = from
-	if err := m.server.Work(); err != nil {
-		m.w.fail("%s: %v", m.node.name, err)
-		return
-	}
+	m.socket.in, m.socket.from = append(m.socket.in, frame[protocol.FrameOverhead:]), from
+	err := m.server.Work()
 	out := m.socket.out
 	m.socket.out = nil
 	for _, payload := range out {
@@ -51,10 +129,51 @@ func (m *machine) receive(frame []byte) {
 			m.w.fail("%s answers %x: %v", m.node.name, payload, err)
 			return
 		}
-		m.w.cover.replied(&answer)
+		m.w.witness.replied(m, frame, &answer)
 		m.w.net.send(m.node, protocol.NewFrame(&answer, m.node.address, from))
 	}
+	m.ended(err)
 }
+
+// serve has the control API answer a request.
+func (m *machine) serve(to *answer, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if e, ok := p.(error); !ok || !errors.Is(e, http.ErrAbortHandler) {
+				panic(p)
+			}
+			err = errBroken
+		}
+		if m.ended(nil) {
+			err = errBroken
+		}
+	}()
+	m.api.ServeHTTP(to, r)
+	return nil
+}
+
+// ended has the process end if its disk has failed, or its power.
+func (m *machine) ended(err error) bool {
+	switch {
+	case m.disk == nil && err != nil:
+		m.w.fail("%s: %v", m.node.name, err)
+	case m.disk == nil:
+	case m.disk.powerless():
+		m.w.cover.met(powerInSync)
+		m.lose()
+		m.w.after(restart, m.start)
+		return true
+	case err != nil || m.disk.failed():
+		m.w.say("%s ends: its disk has failed", m.node.name)
+		m.kill()
+		m.w.after(restart, m.start)
+		return true
+	}
+	return false
+}
+
+// holds says whether the replica is the member.
+func (m *machine) holds(id protocol.ReplicaID) bool { return m.server.Status().ID == id }
 
 // socket is a net.PacketConn that has what was put in, and keeps what is sent.
 type socket struct {
@@ -64,9 +183,7 @@ type socket struct {
 	out  [][]byte
 }
 
-func udp(a protocol.Address) *net.UDPAddr {
-	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(a.IP), a.Port))
-}
+func udp(a protocol.Address) *net.UDPAddr { return net.UDPAddrFromAddrPort(addrPort(a)) }
 
 func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 	if len(s.in) == 0 {

@@ -32,16 +32,13 @@ func (c Cut) Apply(p Plan) Plan {
 	return p
 }
 
-// shrinkRuns bounds the runs of a shrinking.
-const shrinkRuns = 300
-
-// Shrink leaves as much out of a failing plan as it can without it passing. Fails
-// says whether a plan does.
-func Shrink(p Plan, fails func(Plan) bool) Cut {
+// Shrink leaves as much out of a failing plan as it can without it passing, in so many
+// runs at most. Fails says whether a plan does.
+func Shrink(p Plan, most int, fails func(Plan) bool) Cut {
 	runs := 0
 	try := func(c Cut) bool {
 		runs++
-		return runs <= shrinkRuns && fails(c.Apply(p))
+		return runs <= most && fails(c.Apply(p))
 	}
 	var best Cut
 	best.Faults = []int{}
@@ -61,7 +58,7 @@ func Shrink(p Plan, fails func(Plan) bool) Cut {
 		}
 	}
 	// Then a shorter run, by the operations after which the faults end.
-	for low, high := 1, 4*p.Operations; low < high && runs < shrinkRuns; {
+	for low, high := 1, 4*p.Operations; low < high && runs < most; {
 		c := best
 		c.Operations = (low + high) / 2
 		if try(c) {

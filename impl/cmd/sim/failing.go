@@ -13,6 +13,9 @@ import (
 	"dalio/traces"
 )
 
+// shrinkRuns bounds the runs of a shrinking.
+const shrinkRuns = 300
+
 // explain shrinks a failing seed, keeps the shortest run that fails, and says how to
 // see it again.
 func (c *config) explain(failed *sim.Result) error {
@@ -23,9 +26,9 @@ func (c *config) explain(failed *sim.Result) error {
 	}
 	defer p.Close()
 	shortest := failed
-	cut := sim.Shrink(failed.Plan, func(plan sim.Plan) bool {
-		r, err := p.Play(failed.Seed, plan)
-		if err != nil || r.Err == nil {
+	cut := sim.Shrink(failed.Plan, shrinkRuns, func(plan sim.Plan) bool {
+		r := p.Play(failed.Seed, plan)
+		if r.Err == nil {
 			return false
 		}
 		shortest = r
@@ -95,11 +98,8 @@ func (c *config) replay() int {
 		command.Fail("sim", err, exitNotRun)
 	}
 	defer p.Close()
-	r, err := p.Play(c.first, c.cut.Apply(sim.MakePlan(c.first)))
-	if err == nil {
-		err = c.keep(r)
-	}
-	if err != nil {
+	r := p.Play(c.first, c.cut.Apply(sim.MakePlan(c.first)))
+	if err := c.keep(r); err != nil {
 		command.Fail("sim", err, exitNotRun)
 	}
 	fmt.Printf("seed %d: %d operations, %d deliveries, %d faults, %v, digest %x; history and event log are in %s\n",

@@ -53,8 +53,9 @@ type Executor struct {
 	Store    config.Store
 	// Now is the clock of the data plane's leases.
 	Now func() time.Duration
-	// InTurn has replicas asked one by one, for tests in which the order matters.
-	InTurn bool
+	// Together runs functions at the same time and returns when all have. If nil, each
+	// has a goroutine; InTurn is for tests in which the order matters.
+	Together func(...func())
 
 	collected map[protocol.ReplicaID]Recent
 	recovered union
@@ -153,16 +154,30 @@ func (x *Executor) install(ctx context.Context, a *Action) error {
 // it, in the order of the members.
 func (x *Executor) each(members []config.Member, do func(config.Member) error) []error {
 	problems := make([]error, len(members))
-	if x.InTurn {
-		for i, m := range members {
-			problems[i] = do(m)
-		}
-		return problems
-	}
-	var all sync.WaitGroup
+	var asked []func()
 	for i, m := range members {
-		all.Go(func() { problems[i] = do(m) })
+		asked = append(asked, func() { problems[i] = do(m) })
 	}
-	all.Wait()
+	together := x.Together
+	if together == nil {
+		together = AtOnce
+	}
+	together(asked...)
 	return problems
+}
+
+// AtOnce gives each function a goroutine, and returns when all have ended.
+func AtOnce(all ...func()) {
+	var running sync.WaitGroup
+	for _, f := range all {
+		running.Go(f)
+	}
+	running.Wait()
+}
+
+// InTurn runs one function after the other.
+func InTurn(all ...func()) {
+	for _, f := range all {
+		f()
+	}
 }

@@ -94,7 +94,7 @@ func TestExecutor(t *testing.T) {
 	take := func(s *stub, last Kind) (fenced []protocol.ReplicaID, err error) {
 		s.recent = map[protocol.ReplicaID]Recent{16: record(7, 2), 17: record(9, 3)}
 		s.given = map[protocol.ReplicaID]Recent{}
-		x := &Executor{Plane: stubPlane{s}, Replicas: s, InTurn: true, Now: func() time.Duration { return s.now }}
+		x := &Executor{Plane: stubPlane{s}, Replicas: s, Together: InTurn, Now: func() time.Duration { return s.now }}
 		silent := s.silent
 		for _, kind := range recovery {
 			s.silent = 0

@@ -69,6 +69,15 @@ func (m *Manager) Joining() map[netip.AddrPort]protocol.ReplicaID {
 // Taking says whether an epoch is being taken.
 func (m *Manager) Taking() bool { return m.taking != nil }
 
+// Recovered returns the members that the epoch being taken is recovered from, nil if
+// that is not settled.
+func (m *Manager) Recovered() []config.Member {
+	if m.taking == nil {
+		return nil
+	}
+	return m.taking.recovered
+}
+
 // Next names the step to take now.
 func (m *Manager) Next(v *View) Action {
 	mine := v.Config.Coordinator == v.Name

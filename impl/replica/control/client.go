@@ -38,6 +38,8 @@ type Options struct {
 	Stall time.Duration
 	// Dial opens connections, in place of a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Transport makes the requests, in place of all that; when they end is up to it.
+	Transport http.RoundTripper
 }
 
 // Client speaks with one replica. It is safe for concurrent use.
@@ -66,9 +68,12 @@ func NewClient(address netip.AddrPort, o Options) *Client {
 		}
 		return &impatient{conn, o.Stall}, nil
 	}
-	return &Client{address: address, timeout: o.Timeout, http: &http.Client{Transport: &http.Transport{
-		DialContext: dial, DisableCompression: true, IdleConnTimeout: o.Stall, MaxIdleConnsPerHost: 2,
-	}}}
+	if o.Transport != nil {
+		o.Timeout = 0
+	} else {
+		o.Transport = &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: o.Stall, MaxIdleConnsPerHost: 2}
+	}
+	return &Client{address: address, timeout: o.Timeout, http: &http.Client{Transport: o.Transport}}
 }
 
 // impatient is a connection that breaks when nothing moves on it.
@@ -223,8 +228,11 @@ func query(pairs ...any) string {
 
 // exchange sends and receives JSON.
 func (c *Client) exchange(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
