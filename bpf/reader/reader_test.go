@@ -42,6 +42,11 @@ func TestLeftToTheProcess(t *testing.T) {
 	g.mustPass(t, m, "absent")
 	g.put(t, "key", "value", v(1))
 	g.mustAnswer(t, m)
+	long := read("a longer key", 1)
+	g.put(t, "a longer key", "value", v(2))
+	g.mustAnswer(t, long)
+	long.Key = []byte("a longer kez")
+	g.mustPass(t, long, "absent")
 
 	for what, c := range map[string]struct {
 		change func(m *protocol.Message)
@@ -50,6 +55,7 @@ func TestLeftToTheProcess(t *testing.T) {
 		"another key of the hash":  {func(m *protocol.Message) { m.Key = []byte("kez") }, "absent"},
 		"a longer key of the hash": {func(m *protocol.Message) { m.Key = []byte("keys") }, "absent"},
 		"a key of another hash":    {func(m *protocol.Message) { m.KeyHash++ }, "absent"},
+		"... of the set and tag":   {func(m *protocol.Message) { m.KeyHash ^= 1 << 20 }, "absent"},
 		"another epoch":            {func(m *protocol.Message) { m.Epoch = 2 }, "closed"},
 		"another replica":          {func(m *protocol.Message) { m.Replica = 32 }, "closed"},
 		"nobody":                   {func(m *protocol.Message) { m.Epoch, m.Replica = 0, 0 }, "closed"},
@@ -65,11 +71,11 @@ func TestLeftToTheProcess(t *testing.T) {
 		})
 	}
 
-	g.put(t, "key", strings.Repeat("v", DefaultRoom), v(2))
+	g.put(t, "key", strings.Repeat("v", DefaultRoom), v(3))
 	g.mustPass(t, m, "absent")
-	g.put(t, "key", "short again", v(3))
+	g.put(t, "key", "short again", v(4))
 	g.mustAnswer(t, m)
-	gone := put("key", "", v(4))
+	gone := put("key", "", v(5))
 	gone.Op = protocol.OpDelete
 	if _, refused := g.model.Handle(gone); refused != protocol.NotRefused {
 		t.Fatal(refused)
@@ -109,6 +115,7 @@ func TestUnusualFrames(t *testing.T) {
 		"a longer frame":         {func(f []byte) []byte { return append(f, 0) }, "unusual"},
 		"a longer IP length":     {func(f []byte) []byte { f[17]++; putChecksum(f); return f }, "unusual"},
 		"a longer UDP length":    {func(f []byte) []byte { f[39]++; return f }, "unusual"},
+		"a value length of 1":    {func(f []byte) []byte { f[42+67] = 1; return f }, "unusual"},
 		"a key length of 2":      {func(f []byte) []byte { f[42+65] = 2; return f }, "unusual"},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -180,7 +180,7 @@ func TestReadPathEndsWithItsProcess(t *testing.T) {
 	}()
 	select {
 	case err := <-ready:
-		t.Errorf("the successor did not wait for the program of its predecessor: %v", err)
+		t.Fatalf("the successor did not wait for the program of its predecessor: %v (%v)", err, late.Close())
 	case <-time.After(300 * time.Millisecond):
 	}
 	if err := late.Close(); err != nil {
