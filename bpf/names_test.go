@@ -178,14 +178,15 @@ func TestActionNames(t *testing.T) {
 	if !slices.Equal(walk, everybody) {
 		t.Errorf("the random walk has the actions %v, package protocol has %v", walk, everybody)
 	}
-	operators := words(t, "../spec/*.tla", `(?m)^([A-Z]\w*)(?:\([^)]*\))? *==`)
+	// Modules of models join actions, and name none.
+	operators := words(t, "../spec/[^M]*.tla", `(?m)^([A-Z]\w*)(?:\([^)]*\))? *==`)
 	for _, name := range append(controlled, everybody...) {
 		if !slices.Contains(operators, name) {
 			t.Errorf("action %s is not in spec/*.tla", name)
 		}
 	}
 	for _, name := range operators {
-		if regexp.MustCompile(`^Handle.+$`).MatchString(name) && !slices.Contains(everybody, name) {
+		if regexp.MustCompile(`^Handle[A-Z]`).MatchString(name) && !slices.Contains(everybody, name) {
 			t.Errorf("action %s of the specification is not in package protocol", name)
 		}
 	}
