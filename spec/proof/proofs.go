@@ -45,7 +45,7 @@ func proofs() ([]proof, error) {
 		{
 			name: "Shard.tla", theory: shard, source: edges.Shard, breaks: shardBreaks, never: shardNever,
 			scope: solver.Scope{Most: 3, Sizes: map[logic.Sort]int{
-				"Coordinator": 2, "Node": 2, "Id": 4, "Key": 2, "Slot": 1, "Version": 5}},
+				"Coordinator": 2, "Node": 2, "Id": 3, "Key": 2, "Slot": 1, "Version": 4}},
 		},
 	}, nil
 }

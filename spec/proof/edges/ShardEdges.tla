@@ -102,8 +102,7 @@ Constants ==
    Slots |-> Slots, LastEpoch |-> LastEpoch, LastId |-> LastId,
    LastSeq |-> LastSeq, Most |-> Removals + Crashes + PowerLosses,
    Survives |-> Survives, Durable |-> Durable, Settles |-> Settles,
-   Cures |-> [Discard |-> Discard, FenceFirst |-> FenceFirst,
-              WaitOut |-> WaitOut, Drift |-> Drift]]
+   Cures |-> [WaitOut |-> WaitOut, Drift |-> Drift]]
 
 \* The proof knows no tombstones that are collected.
 ASSUME ~Collects

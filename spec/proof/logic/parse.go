@@ -42,8 +42,12 @@ type definition struct {
 //	  send Read(args) if formula
 //	  send each q: Read(q, c, n) if formula
 //	  forward
+//	  uses conjunct: conjuncts
 //	  show name: formula
 //	  as ReturnRead(c, x)
+//
+// A clause uses names the conjuncts that are enough to prove that another is
+// preserved, where z3 loses itself in all of them.
 //
 // In the formulas of a step and of show, next(e) is e after the step. forward is
 // the rule of the same name in State.tla: passing on what is in the network

@@ -79,6 +79,15 @@ func (p *parser) action() {
 				by[w] = Ref(u.Params[i])
 			}
 			u.Choose, u.Body = v[0], p.formula().Substitute(by)
+		case "uses":
+			if a.Uses == nil {
+				a.Uses = map[string][]string{}
+			}
+			goal := p.next()
+			p.expect(":")
+			for !p.ended() {
+				a.Uses[goal] = append(a.Uses[goal], p.next())
+			}
 		case "show":
 			a.Shows = append(a.Shows, p.named())
 		case "as":

@@ -34,7 +34,8 @@ type Action struct {
 	Params  []*Var
 	Guards  []*Expr
 	Updates []*Update
-	Shows   []Named // formulas over the states before and after: what each such step must satisfy
+	Uses    map[string][]string // by conjunct: what is enough to prove that it is preserved; all, where nothing is said
+	Shows   []Named             // formulas over the states before and after: what each such step must satisfy
 }
 
 // ID is the name of an action with its branch.

@@ -49,6 +49,9 @@ func readModel(t *logic.Theory, text string, params []*logic.Var, off map[string
 	names := map[logic.Sort][]string{}
 	for _, s := range t.Sorts {
 		names[s] = in.order(t, s, universe[s])
+		if len(names[s]) == 0 { // the model needs none, but there is no empty sort
+			names[s] = []string{strings.ToLower(string(s[:1])) + "0"}
+		}
 	}
 	for _, list := range t.Enums {
 		for i, n := range list {

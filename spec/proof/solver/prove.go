@@ -4,6 +4,8 @@ package solver
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"dalio/spec/proof/logic"
@@ -36,7 +38,36 @@ func ProveStart(ctx context.Context, t *logic.Theory, limit time.Duration) ([]Co
 // leads to one that satisfies it, and satisfies what each such step must. Cures in
 // off are not kept.
 func ProveStep(ctx context.Context, t *logic.Theory, a *logic.Action, off map[string]bool, limit time.Duration) ([]Condition, error) {
-	return prove(ctx, a.ID(), prelude(t, off)+from(t)+step(a), goals(t, a), limit)
+	before, after := prelude(t, off), step(a)
+	var rest []goal
+	var out []Condition
+	for _, g := range goals(t, a) {
+		uses := a.Uses[g.name]
+		if len(uses) == 0 {
+			rest = append(rest, g)
+			continue
+		}
+		if err := known(t, uses); err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", a.ID(), g.name, err)
+		}
+		c, err := prove(ctx, a.ID(), before+from(t, uses...)+after, []goal{g}, limit)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, c...)
+	}
+	c, err := prove(ctx, a.ID(), before+from(t)+after, rest, limit)
+	return append(out, c...), err
+}
+
+// known fails if a name is none of a conjunct.
+func known(t *logic.Theory, names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(t.Invariants, func(n logic.Named) bool { return n.Name == name }) {
+			return fmt.Errorf("there is no conjunct %s to use", name)
+		}
+	}
+	return nil
 }
 
 type goal struct {

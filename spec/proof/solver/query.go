@@ -5,6 +5,7 @@ package solver
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"dalio/spec/proof/logic"
@@ -37,11 +38,14 @@ func prelude(t *logic.Theory, off map[string]bool) string {
 
 func assert(e *logic.Expr) string { return "(assert " + e.SMT() + ")\n" }
 
-// from is a state that satisfies the invariant.
-func from(t *logic.Theory) string {
+// from is a state that satisfies the invariant: all of it, or those conjuncts
+// that are named.
+func from(t *logic.Theory, names ...string) string {
 	var b strings.Builder
 	for _, i := range t.Invariants {
-		b.WriteString(assert(i.Formula))
+		if len(names) == 0 || slices.Contains(names, i.Name) {
+			b.WriteString(assert(i.Formula))
+		}
 	}
 	return b.String()
 }

@@ -172,7 +172,7 @@ func TestModelErrors(t *testing.T) {
 		{"() x", "goes on after its end"},
 		{"((declare-fun a () Node) (define-fun holds ((x Node)) Bool (frob x)))", `"frob"`},
 		{"((declare-fun a () Node) (define-fun turns ((x Node)) Int 99))", "out of bounds"},
-		{"((define-fun turns ((x Node)) Int 1))", "has 0 elements"},
+		{"((define-fun turns ((x Node) (y Node)) Int 1))", "2 arguments in the model"},
 	} {
 		if _, _, err := readModel(th, c.text, nil, nil, 4); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.text, err, c.want)

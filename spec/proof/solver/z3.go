@@ -77,6 +77,9 @@ func (s *session) model() (string, error) {
 		if strings.Contains(line, "end of model") {
 			return b.String(), nil
 		}
+		if strings.HasPrefix(line, "(error") {
+			return "", fmt.Errorf("z3 can't print its model: %s", strings.TrimSpace(line))
+		}
 		b.WriteString(line)
 	}
 }
