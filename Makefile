@@ -92,6 +92,15 @@ cures: ## takes each cure out of the code, one at a time: a named test must fail
 	@scripts/setup test
 	go run ./checker/cures $(if $(ONLY),-only '$(ONLY)')
 
+# SHORT=1 is what make test does.
+TRACED := $(if $(SHORT),1200,8000)
+.PHONY: trace
+trace: build ## two runs recorded event by event, one on a bad network: TLC says whether they are behaviours of the specification
+	@scripts/setup test
+	$(BIN)/demo --dir build/trace/demo --operations $(TRACED) --events
+	$(BIN)/demo --dir build/trace/bad --operations $(TRACED) --events --seed 2 --loss 0.03 --duplicate 0.05 --delay 0.05 --reorder 0.05
+	go run ./spec/trace $(if $(SHORT),-least 10000,-least 100000 -evidence README.md) build/trace/demo/shard/events build/trace/bad/shard/events
+
 .PHONY: coverage
 coverage: ## which blocks and branches of the bytecode the tests take; the rest must be listed with the reason
 	@scripts/setup test

@@ -76,6 +76,7 @@ func (e *Event) Committed() bool { return e.Acks == committedAcks || e.Seq == 0 
 type EventReader struct {
 	id     ebpf.MapID
 	events *ebpf.Map
+	parts  *ebpf.Map
 	ring   *ringbuf.Reader
 	raw    ringbuf.Record
 }
@@ -87,22 +88,42 @@ func (d *DataPlane) Events() (*EventReader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the ring of events: %w", err)
 	}
+	r := &EventReader{}
 	for _, id := range ids {
 		m, err := ebpf.NewMapFromID(id)
 		if err != nil {
-			return nil, fmt.Errorf("find the ring of events: %w", err)
+			return nil, errors.Join(fmt.Errorf("find the ring of events: %w", err), r.Close())
 		}
-		if m.Type() != ebpf.RingBuf {
+		switch {
+		case m.Type() == ebpf.RingBuf:
+			r.id, r.events = id, m
+		case m.Type() == ebpf.PerCPUArray && m.ValueSize() == eventSize:
+			r.parts = m
+		default:
 			m.Close()
-			continue
 		}
-		ring, err := ringbuf.NewReader(m)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open the ring of events: %w", err), m.Close())
-		}
-		return &EventReader{id: id, events: m, ring: ring}, nil
 	}
-	return nil, ErrNoEvents
+	if r.events == nil || r.parts == nil {
+		return nil, errors.Join(ErrNoEvents, r.Close())
+	}
+	if r.ring, err = ringbuf.NewReader(r.events); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the ring of events: %w", err), r.Close())
+	}
+	return r, nil
+}
+
+// Told returns how many events each processor has told, those that found no room
+// among them.
+func (r *EventReader) Told() ([]uint64, error) {
+	var parts [][eventSize]byte
+	if err := r.parts.Lookup(uint32(0), &parts); err != nil {
+		return nil, fmt.Errorf("read how many events there were: %w", err)
+	}
+	told := make([]uint64, len(parts))
+	for processor := range parts {
+		told[processor] = binary.NativeEndian.Uint64(parts[processor][:])
+	}
+	return told, nil
 }
 
 // ID is a number of the ring's that no other had, since the machine was started.
@@ -126,7 +147,13 @@ func (r *EventReader) Read(e *Event, deadline time.Time) error {
 }
 
 // Close gives the ring up, and ends a Read.
-func (r *EventReader) Close() error { return errors.Join(r.ring.Close(), r.events.Close()) }
+func (r *EventReader) Close() error {
+	var problems []error
+	if r.ring != nil {
+		problems = append(problems, r.ring.Close())
+	}
+	return errors.Join(append(problems, r.events.Close(), r.parts.Close())...)
+}
 
 // decode reads struct event.
 func (e *Event) decode(b []byte) error {

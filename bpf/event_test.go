@@ -199,6 +199,10 @@ func TestEventsLost(t *testing.T) {
 	drain()
 	run(1)
 	drain()
+	told, err := reader.Told()
+	if err != nil || int(told[cpus[0]]) != handled {
+		t.Errorf("it says that processor %d told %v events of %d, %v", cpus[0], told, handled, err)
+	}
 	if lost < room || read+lost != handled {
 		t.Errorf("read %d events of %d and saw %d lost", read, handled, lost)
 	}

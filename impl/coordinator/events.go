@@ -59,5 +59,20 @@ func (t *teller) run() error {
 // close ends when everything has been written. The data plane must be detached.
 func (t *teller) close() error {
 	t.ending.Store(true)
-	return errors.Join(<-t.done, t.reader.Close())
+	return errors.Join(<-t.done, t.end(), t.reader.Close())
+}
+
+// end tells how many events there were, so that it shows if the last ones found no
+// room in the ring.
+func (t *teller) end() error {
+	told, err := t.reader.Told()
+	if err != nil {
+		return err
+	}
+	for processor, n := range told {
+		if n > 0 {
+			t.recorder.Add(&event.Event{By: events.NameOf(t.name, uint32(processor)), N: n + 1, Time: int64(bpf.Now()), Event: event.End})
+		}
+	}
+	return t.recorder.Flush()
 }

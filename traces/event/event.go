@@ -73,7 +73,11 @@ var Actions = []string{
 	"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest", "HandleReadReply",
 	"HandleWrite", "HandleRead",
 	"InvokeRead", "InvokeWrite", "Retry", "Abandon", "HandleOpenResponse", "HandleWriteResponse", "HandleReadResponse",
+	End,
 }
+
+// End is no action, but a teller's last event. Without it, others may be missing.
+const End = "End"
 
 // Session is a session id. Its text is EPOCH.COUNT.SLOT.
 type Session uint64

@@ -82,6 +82,9 @@ func TestRecorder(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if last, err := Read(&out, "t"); err != nil || len(last) != 1 || last[0].Event != End || last[0].N != 3 {
+		t.Errorf("the end is told by %+v, %v", last, err)
+	}
 	r.Record(&Event{Event: "HandleRead"})
 	if r.Flush() == nil {
 		t.Error("what is recorded after Close is lost in silence")

@@ -90,10 +90,17 @@ func (r *Recorder) Flush() error {
 	return r.err
 }
 
-// Close flushes, and returns the first error of the whole recording.
+// Close flushes, and returns the first error of the whole recording. If the recorder
+// has told anything of its own, it tells that this is the end.
 func (r *Recorder) Close() error {
 	if r == nil {
 		return nil
+	}
+	r.mu.Lock()
+	told := r.n > 0
+	r.mu.Unlock()
+	if told {
+		r.Record(&Event{Event: End})
 	}
 	err := r.Flush()
 	r.mu.Lock()

@@ -46,11 +46,14 @@ func OfReplica(m, answer *protocol.Message, applied bool) *event.Event {
 	return e
 }
 
+// NameOf is the teller that a processor is, for a data plane.
+func NameOf(name string, processor uint32) string { return fmt.Sprintf("%s.%d", name, processor) }
+
 // OfCoordinator tells of a message that a data plane has handled. The name is that of
 // the data plane.
 func OfCoordinator(name string, k *bpf.Event) *event.Event {
 	in, out := &k.In, &k.Out
-	e := &event.Event{By: fmt.Sprintf("%s.%d", name, k.Processor), N: k.Number, Time: int64(k.Time), Event: k.Action,
+	e := &event.Event{By: NameOf(name, k.Processor), N: k.Number, Time: int64(k.Time), Event: k.Action,
 		Epoch: uint32(k.Epoch), Members: k.Members, Serving: k.Serving}
 	switch in.Type {
 	case protocol.OpenRequest:

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"dalio/traces/event"
+)
+
+// order returns the steps in one order that keeps what is known of which came first,
+// and is as near to the clock as that allows. What is known is
+//
+//   - the order of each teller,
+//   - that a message is received after it was sent for the first time,
+//   - that sequence numbers are given out in their order, and
+//   - in each slot of the session table, that its owners and the word of its last
+//     write only grow: whoever saw a word came after who made it, and before who made
+//     the next one.
+//
+// None of this is read off a clock. Where it leaves the order open, either is as good:
+// the steps have nothing to do with each other, or the specification refuses the one
+// and the trace is rejected.
+func order(steps []*step) ([]*step, error) {
+	g := &graph{steps: steps, after: make([][]int32, len(steps)), before: make([]int32, len(steps))}
+	g.byTeller()
+	g.byMessage()
+	g.bySequence()
+	g.bySlot()
+	return g.sort()
+}
+
+type graph struct {
+	steps  []*step
+	after  [][]int32 // the steps that come after each
+	before []int32   // how many must come before each
+}
+
+func (g *graph) add(first, then int32) {
+	if first == then {
+		return
+	}
+	g.after[first] = append(g.after[first], then)
+	g.before[then]++
+}
+
+func (g *graph) byTeller() {
+	last := map[string]int32{}
+	for i, s := range g.steps {
+		if before, ok := last[s.By]; ok {
+			g.add(before, int32(i))
+		}
+		last[s.By] = int32(i)
+	}
+}
+
+func (g *graph) byMessage() {
+	first := map[message]int32{}
+	for i, s := range g.steps {
+		for _, m := range s.sends {
+			if sent, ok := first[m]; !ok || s.Time < g.steps[sent].Time {
+				first[m] = int32(i)
+			}
+		}
+	}
+	for i, s := range g.steps {
+		if s.receives == nil {
+			continue
+		}
+		if sent, ok := first[*s.receives]; ok {
+			g.add(sent, int32(i))
+		}
+	}
+}
+
+// gives says whether a step gives a write its number.
+func gives(s *step) bool {
+	return s.action == "HandleWriteRequest" && s.Slot != nil && s.Slot.Changed && s.Sends == "Write"
+}
+
+func (g *graph) bySequence() {
+	var numbered []int32
+	for i, s := range g.steps {
+		if gives(s) {
+			numbered = append(numbered, int32(i))
+		}
+	}
+	slices.SortFunc(numbered, func(a, b int32) int { return cmp.Compare(g.steps[a].Slot.Seq, g.steps[b].Slot.Seq) })
+	for i := 1; i < len(numbered); i++ {
+		g.add(numbered[i-1], numbered[i])
+	}
+}
+
+// bySlot orders the steps that looked at one slot: first by word, then, of those that
+// saw the owner too, by owner and word.
+func (g *graph) bySlot() {
+	words, owners := map[event.Session][]int32{}, map[event.Session][]int32{}
+	for i, s := range g.steps {
+		if s.Slot == nil || s.action == ignored {
+			continue
+		}
+		slot := event.Session(slotOf(s.Event))
+		words[slot] = append(words[slot], int32(i))
+		if s.Slot.Owner != 0 {
+			owners[slot] = append(owners[slot], int32(i))
+		}
+	}
+	for _, of := range words {
+		g.inLevels(of, func(s *step) [3]uint64 { return [3]uint64{s.Slot.Seq, uint64(bits.OnesCount16(s.Slot.Acks))} },
+			func(s *step) bool { return s.Slot.Changed })
+	}
+	for _, of := range owners {
+		g.inLevels(of, func(s *step) [3]uint64 { return [3]uint64{uint64(s.Slot.Owner)} },
+			func(s *step) bool { return s.Slot.Taken })
+	}
+}
+
+// slotOf returns the slot that the event is about.
+func slotOf(e *event.Event) uint32 {
+	if e.Event == "HandleReadReply" {
+		return e.Writer.Slot()
+	}
+	return e.Session.Slot()
+}
+
+// inLevels puts the steps of each level after all of the levels below it, and the one
+// that made the level before those that saw it. To keep the edges few, the makers are
+// chained, and the others hang between them.
+func (g *graph) inLevels(of []int32, level func(*step) [3]uint64, made func(*step) bool) {
+	slices.SortStableFunc(of, func(a, b int32) int {
+		x, y := g.steps[a], g.steps[b]
+		lx, ly := level(x), level(y)
+		return cmp.Or(slices.Compare(lx[:], ly[:]), cmp.Compare(asInt(!made(x)), asInt(!made(y))))
+	})
+	// below has the steps of the level before; this one's begins at start.
+	var below []int32
+	for start := 0; start < len(of); {
+		end := start + 1
+		for end < len(of) && level(g.steps[of[end]]) == level(g.steps[of[start]]) {
+			end++
+		}
+		here := of[start:end]
+		if made(g.steps[here[0]]) {
+			for _, b := range below {
+				g.add(b, here[0])
+			}
+			for _, h := range here[1:] {
+				g.add(here[0], h)
+			}
+		} else {
+			for _, b := range below {
+				for _, h := range here {
+					g.add(b, h)
+				}
+			}
+		}
+		below, start = here, end
+	}
+}
+
+func asInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (g *graph) sort() ([]*step, error) {
+	ready := &queue{g: g}
+	for i := range g.steps {
+		if g.before[i] == 0 {
+			ready.of = append(ready.of, int32(i))
+		}
+	}
+	heap.Init(ready)
+	sorted := make([]*step, 0, len(g.steps))
+	for ready.Len() > 0 {
+		i := heap.Pop(ready).(int32)
+		sorted = append(sorted, g.steps[i])
+		for _, then := range g.after[i] {
+			if g.before[then]--; g.before[then] == 0 {
+				heap.Push(ready, then)
+			}
+		}
+	}
+	if len(sorted) == len(g.steps) {
+		return sorted, nil
+	}
+	for i, s := range g.steps {
+		if g.before[i] > 0 {
+			return nil, fmt.Errorf("the events contradict each other: %s's event %d (%s) would have to come before itself", s.By, s.N, s.Event.Event)
+		}
+	}
+	return sorted, nil
+}
+
+// queue has the steps that may come next, the earliest first.
+type queue struct {
+	g  *graph
+	of []int32
+}
+
+func (q *queue) Len() int { return len(q.of) }
+func (q *queue) Less(i, j int) bool {
+	a, b := q.g.steps[q.of[i]], q.g.steps[q.of[j]]
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(q.of[i], q.of[j])) < 0
+}
+func (q *queue) Swap(i, j int) { q.of[i], q.of[j] = q.of[j], q.of[i] }
+func (q *queue) Push(x any)    { q.of = append(q.of, x.(int32)) }
+func (q *queue) Pop() any {
+	last := q.of[len(q.of)-1]
+	q.of = q.of[:len(q.of)-1]
+	return last
+}
