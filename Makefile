@@ -95,11 +95,22 @@ cures: ## takes each cure out of the code, one at a time: a named test must fail
 # SHORT=1 is what make test does.
 TRACED := $(if $(SHORT),1200,8000)
 .PHONY: trace
-trace: build ## two runs recorded event by event, one on a bad network: TLC says whether they are behaviours of the specification
+ifdef BREAK
+trace: build build/break/$(BREAK)-events.o
+	@scripts/setup test
+	$(BIN)/demo --dir build/trace/without-$(BREAK) --operations $(TRACED) --events --object build/break/$(BREAK)-events.o || [ $$? -eq 1 ]
+	go run ./spec/trace -dir build/trace/without-$(BREAK) build/trace/without-$(BREAK)/shard/events
+else
+trace: build ## two runs recorded event by event, one on a bad network: TLC says whether they are behaviours of the specification (BREAK=gate: one without the gate)
 	@scripts/setup test
 	$(BIN)/demo --dir build/trace/demo --operations $(TRACED) --events
 	$(BIN)/demo --dir build/trace/bad --operations $(TRACED) --events --seed 2 --loss 0.03 --duplicate 0.05 --delay 0.05 --reorder 0.05
 	go run ./spec/trace $(if $(SHORT),-least 10000,-least 100000 -evidence README.md) build/trace/demo/shard/events build/trace/bad/shard/events
+endif
+
+build/break/gate-events.o: $(wildcard bpf/*.c bpf/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -DDALIO_WITHOUT_GATE -DDALIO_EVENTS -c bpf/coordinator.bpf.c -o $@
 
 .PHONY: coverage
 coverage: ## which blocks and branches of the bytecode the tests take; the rest must be listed with the reason

@@ -14,6 +14,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -204,7 +205,7 @@ func (c *checker) reject(ctx context.Context, t *trace, bad *chunk) error {
 	}
 	s := bad.steps[min(verdicts[0].reached, len(bad.steps)-1)]
 	fmt.Printf("%v\n", &traces.Error{File: t.file, Line: s.line,
-		Msg: fmt.Sprintf("no step of Dalio.tla is this %s of %s: %s", s.Event.Event, s.By, event.AppendLine(nil, s.Event))})
+		Msg: fmt.Sprintf("no step of Dalio.tla is this %s of %s: %s", s.Event.Event, s.By, bytes.TrimSpace(event.AppendLine(nil, s.Event)))})
 	return nil
 }
 
