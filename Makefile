@@ -46,7 +46,7 @@ build/break/gate.o: $(wildcard bpf/*.c bpf/*.h)
 
 .PHONY: test
 test: ## every check of a change
-	@scripts/setup test
+	@scripts/setup conform
 	scripts/test
 
 .PHONY: go-test
@@ -86,6 +86,11 @@ must-fail: ## every configuration that lacks a cure, each of which TLC must refu
 proof: ## z3: the protocol is linearizable for any number of replicas, sessions and keys; what is proved is the specification
 	@scripts/setup test
 	go run ./spec/proof $(if $(SHORT),-short)
+
+.PHONY: conform
+conform: ## every step of the specification on the Go model, from its state to its state
+	@scripts/setup conform
+	go run ./checker/cmd/conform --evidence README.md
 
 .PHONY: cures
 cures: ## takes each cure out of the code, one at a time: a named test must fail (ONLY=regexp)

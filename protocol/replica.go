@@ -247,3 +247,13 @@ func (s MemoryStore) Put(key []byte, r Record) {
 	r.Value = append([]byte(nil), r.Value...)
 	s[string(key)] = r
 }
+
+// Collect deletes the tombstones up to mark. Writes up to there are stale from
+// then on: mark must be the replica's Collect.
+func (s MemoryStore) Collect(mark Version) {
+	for key, r := range s {
+		if r.Op == OpDelete && !mark.Less(r.Version) {
+			delete(s, key)
+		}
+	}
+}

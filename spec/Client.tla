@@ -104,8 +104,8 @@ HandleOpenResponse(c, m) ==
                 /\ Handle(m, {WriteRequest(c, m.session, requests[c],
                                            call.key, call.value)})
                 /\ UNCHANGED <<calls, possible>>
-           ELSE /\ IF mine THEN DidNotHappen(c) /\ Handle(m, {})
-                           ELSE Drop(m) /\ UNCHANGED <<calls, possible>>
+           ELSE /\ (IF mine THEN DidNotHappen(c) /\ Handle(m, {})
+                            ELSE Drop(m) /\ UNCHANGED <<calls, possible>>)
                 /\ UNCHANGED sessions
   /\ UNCHANGED <<coordinator, replicas, requests, floors, history>>
 
@@ -118,11 +118,11 @@ HandleWriteResponse(c, m) ==
   /\ m.client = c
   /\ IF /\ Waits(c, "write") /\ m.session = sessions[c]
         /\ m.request = requests[c]
-       THEN /\ IF m.status = "OK" THEN Answer(c, calls[c].value)
-               ELSE IF \/ m.status = "BUSY" /\ ~BusyIsUnknown
-                       \/ m.status = "EXPIRED" /\ ~ExpiredIsUnknown
-                 THEN DidNotHappen(c)
-                 ELSE OutcomeUnknown(c)
+       THEN /\ (IF m.status = "OK" THEN Answer(c, calls[c].value)
+                ELSE IF \/ m.status = "BUSY" /\ ~BusyIsUnknown
+                        \/ m.status = "EXPIRED" /\ ~ExpiredIsUnknown
+                  THEN DidNotHappen(c)
+                  ELSE OutcomeUnknown(c))
             /\ Handle(m, {})
        ELSE Drop(m) /\ UNCHANGED <<calls, possible>>
   /\ UNCHANGED <<coordinator, replicas, sessions, requests, floors, history>>
@@ -134,7 +134,7 @@ HandleWriteResponse(c, m) ==
 HandleReadResponse(c, m) ==
   /\ m.client = c
   /\ IF Waits(c, "read") /\ m.request = requests[c]
-       THEN /\ IF m.status = "OK" THEN Answer(c, m.value) ELSE DidNotHappen(c)
+       THEN /\ (IF m.status = "OK" THEN Answer(c, m.value) ELSE DidNotHappen(c))
             /\ floors' = [floors EXCEPT ![c] = Zero]
             /\ Handle(m, {})
        ELSE Drop(m) /\ UNCHANGED <<calls, possible, floors>>

@@ -194,3 +194,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDiff(t *testing.T) {
+	got := parse(t, `[n |-> 1, f |-> (r1 :> [acks |-> {r1}] @@ r2 :> [acks |-> {}]), t |-> <<1, 2>>]`)
+	want := parse(t, `[n |-> 2, f |-> (r1 :> [acks |-> {r2}] @@ r2 :> [acks |-> {}]), t |-> <<1>>]`)
+	lines := strings.Join(Diff(got, want), "\n")
+	expected := "f[r1].acks has r1, and should not\nf[r1].acks lacks r2\nn is 1, and should be 2\nt is <<1, 2>>, and should be <<1>>"
+	if lines != expected {
+		t.Errorf("the difference is told as\n%s\nwant\n%s", lines, expected)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := values(3).Draw(t, "a"), values(3).Draw(t, "b")
+		if (len(Diff(a, b)) == 0) != Equal(a, b) {
+			t.Fatalf("%s and %s differ by %q", a, b, Diff(a, b))
+		}
+	})
+}
+
+func TestRename(t *testing.T) {
+	swap := map[Model]Model{"r1": "r2", "r2": "r1"}
+	v := parse(t, `[a |-> {r1, r3, "r1"}, f |-> (r1 :> <<r1>> @@ r2 :> <<>>)]`)
+	if got := Rename(v, swap).String(); got != `[a |-> {"r1", r2, r3}, f |-> (r1 :> <<>> @@ r2 :> <<r2>>)]` {
+		t.Errorf("renamed to %s", got)
+	}
+	if !Equal(Rename(Rename(v, swap), swap), v) {
+		t.Error("a swap done twice changes something")
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"dalio/spec/jar"
 )
 
 // modules are the lines of the modules of the specification, by name. TLC names an
@@ -48,7 +50,7 @@ func (m modules) actionAt(match []string) (string, error) {
 		return name, nil
 	}
 	source := m[module]
-	line, first, last := number(match[3]), number(match[4]), number(match[6])
+	line, first, last := jar.Number(match[3]), jar.Number(match[4]), jar.Number(match[6])
 	if line < 1 || line > len(source) || first < 1 || first > len(source[line-1]) {
 		return "", fmt.Errorf("the coverage of %s points outside of module %s", name, module)
 	}

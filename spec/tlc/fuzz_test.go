@@ -3,39 +3,9 @@
 package main
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 )
-
-// FuzzConfig reads configurations: what is understood can be written and is then
-// understood as the same.
-func FuzzConfig(f *testing.F) {
-	f.Add("SPECIFICATION Spec\nCONSTANTS\n  Gate = TRUE \\* why\n  Wanted <- TwoWrites\nINVARIANT Safe\nPROPERTY Live\n")
-	f.Add("CONSTANTS\nA = {a, b}\nA = 1")
-	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseConfig(text)
-		if err != nil {
-			return
-		}
-		var out strings.Builder
-		for _, other := range c.others {
-			out.WriteString(other + "\n")
-		}
-		for _, p := range c.properties {
-			out.WriteString("INVARIANT " + p + "\n")
-		}
-		out.WriteString("CONSTANTS\n")
-		for name, value := range c.constants {
-			out.WriteString(name + " " + value + "\n")
-		}
-		again, err := parseConfig(out.String())
-		if err != nil || !maps.Equal(again.constants, c.constants) || !slices.Equal(again.properties, c.properties) || !slices.Equal(again.others, c.others) {
-			t.Errorf("%q is understood as %+v, and that as %+v, %v", text, c, again, err)
-		}
-	})
-}
 
 // FuzzOutput reads what TLC might print: nothing may make it panic, and nothing that
 // has an error in it is taken for a success.

@@ -6,24 +6,19 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"dalio/spec/jar"
 )
 
 // output is what TLC printed, as far as it matters.
 type output struct {
-	Generated int
-	Distinct  int
-	Left      int // states not explored
-	Depth     int
-	Completed bool           // TLC says that it explored everything and found no error
-	Errors    []string       // positions within modules are cut out
-	Taken     map[string]int // steps of each action, where coverage was asked for
+	jar.Counts
+	Errors []string       // positions within modules are cut out
+	Taken  map[string]int // steps of each action, where coverage was asked for
 }
 
 var (
-	statesLine   = regexp.MustCompile(`^([\d,]+) states generated, ([\d,]+) distinct states found, ([\d,]+) states left on queue\.$`)
-	depthLine    = regexp.MustCompile(`^The depth of the complete state graph search is (\d+)\.$`)
 	checkedLine  = regexp.MustCompile(`^Progress: ([\d,]+) states checked\b`)
 	positionPart = regexp.MustCompile(` line \d+, col \d+ to line \d+, col \d+`)
 )
@@ -40,23 +35,12 @@ func parseOutput(text string, sources modules) (output, error) {
 	out := output{Taken: map[string]int{}}
 	for _, line := range strings.Split(text, "\n") {
 		line = strings.TrimRight(line, "\r")
-		switch {
-		case line == "Model checking completed. No error has been found.":
-			out.Completed = true
-		case strings.HasPrefix(line, "Error: "):
-			message := strings.TrimPrefix(line, "Error: ")
-			if !slices.Contains(introductions, message) {
-				out.Errors = append(out.Errors, positionPart.ReplaceAllString(message, ""))
-			}
-		}
-		if m := statesLine.FindStringSubmatch(line); m != nil {
-			out.Generated, out.Distinct, out.Left = number(m[1]), number(m[2]), number(m[3])
+		out.Read(line)
+		if message, isError := strings.CutPrefix(line, "Error: "); isError && !slices.Contains(introductions, message) {
+			out.Errors = append(out.Errors, positionPart.ReplaceAllString(message, ""))
 		}
 		if m := checkedLine.FindStringSubmatch(line); m != nil { // Of a simulation; the last is final.
-			out.Generated = number(m[1])
-		}
-		if m := depthLine.FindStringSubmatch(line); m != nil {
-			out.Depth = number(m[1])
+			out.Generated = jar.Number(m[1])
 		}
 		if m := coverageLine.FindStringSubmatch(line); m != nil {
 			action, err := sources.actionAt(m)
@@ -64,19 +48,10 @@ func parseOutput(text string, sources modules) (output, error) {
 				return output{}, err
 			}
 			// TLC prints the coverage again and again; the last is final.
-			out.Taken[action] = number(m[7])
+			out.Taken[action] = jar.Number(m[7])
 		}
 	}
 	return out, nil
-}
-
-// number reads digits with or without commas; the patterns admit nothing else.
-func number(digits string) int {
-	n, err := strconv.Atoi(strings.ReplaceAll(digits, ",", ""))
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // judgeModel reports how a run is not what the manifest says of a model,

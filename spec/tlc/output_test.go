@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dalio/spec/cfg"
 )
 
 // recorded reads what TLC once printed.
@@ -120,12 +122,12 @@ func TestManifestMatchesFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(path string) config {
+	read := func(path string) cfg.Config {
 		text, err := os.ReadFile(filepath.Join("..", path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := parseConfig(string(text))
+		c, err := cfg.Parse(string(text))
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -134,11 +136,11 @@ func TestManifestMatchesFiles(t *testing.T) {
 	var listed []string
 	for _, j := range manifest.modelJobs(true, "") {
 		listed = append(listed, j.config)
-		if c := read(j.config); !slices.Contains(c.properties, "TypeOK") ||
+		if c := read(j.config); !slices.Contains(c.Properties, "TypeOK") ||
 			!slices.ContainsFunc([]string{"RefinesRegister", "Linearizable", "Answered", "StepsAreKnown", "AnswersAsHandleRead"}, func(promise string) bool {
-				return slices.Contains(c.properties, promise)
+				return slices.Contains(c.Properties, promise)
 			}) {
-			t.Errorf("%s checks only %v", j.config, c.properties)
+			t.Errorf("%s checks only %v", j.config, c.Properties)
 		}
 	}
 	for _, j := range manifest.mustFailJobs("") {
@@ -196,11 +198,11 @@ func TestTwinsDifferInOneConstantOnly(t *testing.T) {
 		"another property": {"RefinesRegister", "Answered", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			first, err := parseConfig(strings.Replace(fail, c.old, c.new, 1))
+			first, err := cfg.Parse(strings.Replace(fail, c.old, c.new, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
-			second, err := parseConfig(twinText)
+			second, err := cfg.Parse(twinText)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +215,7 @@ func TestTwinsDifferInOneConstantOnly(t *testing.T) {
 
 func TestConfigIsReadStrictly(t *testing.T) {
 	for _, text := range []string{"Gate = TRUE\n", "CONSTANTS\n  Gate\n", "CONSTANTS\n  A = 1\n  A = 2\n", "POSTCONDITION P\n"} {
-		if _, err := parseConfig(text); err == nil {
+		if _, err := cfg.Parse(text); err == nil {
 			t.Errorf("%q is accepted", text)
 		}
 	}

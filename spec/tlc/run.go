@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"dalio/spec/cfg"
 	"dalio/spec/jar"
 )
 
@@ -161,11 +162,11 @@ func (c *checker) checkMustFail(ctx context.Context, j job) result {
 	if err != nil {
 		return result{err: err}
 	}
-	fail, err := parseConfig(string(text))
+	fail, err := cfg.Parse(string(text))
 	if err != nil {
 		return result{err: fmt.Errorf("%s: %w", j.config, err)}
 	}
-	twin, err := parseConfig(string(twinText))
+	twin, err := cfg.Parse(string(twinText))
 	if err != nil {
 		return result{err: fmt.Errorf("%s: %w", j.twin, err)}
 	}
