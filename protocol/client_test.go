@@ -30,6 +30,9 @@ func TestFirstWriteOpensTheSession(t *testing.T) {
 	if r := s.HandleWriteResponse(response(WriteResponse, StatusOK, 1, 5)); r != Done {
 		t.Fatalf("the write is %v", r)
 	}
+	if r := s.HandleWriteResponse(response(WriteResponse, StatusOK, 1, 5)); r != Waiting {
+		t.Fatalf("a duplicate of the answer says that a write is %v, and none is open", r)
+	}
 	if m := s.InvokeWrite(2, 79, OpDelete, []byte("k"), nil); m.Type != WriteRequest {
 		t.Fatalf("the second write sent %+v", m)
 	}
@@ -98,7 +101,7 @@ func TestReadTakesOnlyItsOwnUndamagedAnswer(t *testing.T) {
 		bad := good
 		change(&bad)
 		if s.HandleReadResponse(bad) {
-			t.Errorf("took %s for the answer", what)
+			t.Fatalf("took %s for the answer", what)
 		}
 	}
 	if again := s.Retry(0); again.Attempt != 1 || again.Request != 9 {

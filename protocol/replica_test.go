@@ -183,3 +183,12 @@ func TestMarksOfAReplica(t *testing.T) {
 		t.Errorf("settled while it is fenced: the floor is %v", r.Floor)
 	}
 }
+
+func TestMemoryStoreKeepsCopies(t *testing.T) {
+	s, value := MemoryStore{}, []byte("value")
+	s.Put([]byte("k"), Record{Version: Version{1, 1}, Value: value})
+	value[0] = 'x'
+	if got := s.Get([]byte("k")); string(got.Value) != "value" {
+		t.Errorf("what was put has become %q", got.Value)
+	}
+}

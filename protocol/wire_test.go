@@ -209,3 +209,32 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// TestAppendRefusesWhatDoesNotFit: what CheckSize refuses can't be encoded.
+func TestAppendRefusesWhatDoesNotFit(t *testing.T) {
+	for _, c := range []struct {
+		key, value int
+		fits       bool
+	}{{MaxKeySize, MaxPayloadSize - MaxKeySize, true}, {1, MaxPayloadSize - 1, true}, {0, 0, true}, {MaxKeySize + 1, 0, false},
+		{MaxKeySize, MaxPayloadSize - MaxKeySize + 1, false}, {1, MaxPayloadSize, false}} {
+		m := Message{Key: make([]byte, c.key), Value: make([]byte, c.value)}
+		fits := func() (fits bool) {
+			defer func() { fits = recover() == nil }()
+			m.Append(nil)
+			return true
+		}()
+		if fits != c.fits {
+			t.Errorf("a key of %d and a value of %d bytes: encoded %v, want %v", c.key, c.value, fits, c.fits)
+		}
+	}
+}
+
+// TestUnmarshalSaysWhatIsWrong: the error names what was found.
+func TestUnmarshalSaysWhatIsWrong(t *testing.T) {
+	wire := (&Message{Type: 9}).Append(nil)
+	wire[2] = 7
+	var m Message
+	if err := m.Unmarshal(wire); !errors.Is(err, ErrBadVersion) || !strings.Contains(err.Error(), "version 7") {
+		t.Errorf("wire version 7: %v", err)
+	}
+}
