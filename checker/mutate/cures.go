@@ -24,7 +24,7 @@ func tryCures(ctx context.Context, o *options) ([]outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []struct{ Name, Rule, File, Passage, Change string }
+	var rows []struct{ Name, File, Passage, Change, Unnoticed string }
 	if err := json.Unmarshal(text, &rows); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func tryCures(ctx context.Context, o *options) ([]outcome, error) {
 	for _, r := range rows {
 		if ext := filepath.Ext(r.File); ext == ".c" || ext == ".h" {
 			place[r.Name] = len(all)
-			all = append(all, outcome{Kind: "c", Name: r.Name, Place: r.File, Was: r.Passage, Is: r.Change, State: lived})
+			all = append(all, outcome{Kind: "c", Name: r.Name, Place: r.File, Was: r.Passage, Is: r.Change, State: lived, Why: r.Unnoticed})
 			names = append(names, regexp.QuoteMeta(r.Name))
 		}
 	}

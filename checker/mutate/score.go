@@ -173,6 +173,10 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 		if m.State == killed || m.State == counted {
 			continue
 		}
+		if m.Why != "" { // Excused where it comes from.
+			s.Argued++
+			continue
+		}
 		if of == nil {
 			problems = append(problems, fmt.Errorf("%s mutant not noticed (%s), and not listed in checker/mutate/arguments/%s.json: %s\n\tat %s: %s => %s",
 				k.name, m.State, k.name, m.Name, m.Place, m.Was, m.Is))

@@ -55,6 +55,7 @@ func TestJudge(t *testing.T) {
 		"nothing in a sample":       {equivalent, true, some(killed, 3), ""},
 		"another change":            {`[{"name":"^lived","was":"z","why":"w","equivalent":true}]`, false, append(some(killed, 99), some(lived, 1)...), "not listed"},
 		"pinned counts tell":        {"[]", false, append(some(killed, 3), some(counted, 3)...), ""},
+		"one excused already":       {"[]", false, append(some(killed, 3), outcome{Name: "lived 0", State: lived, Why: "w"}), ""},
 		"an argument without words": {`[{"name":"^lived"}]`, false, some(killed, 3), "says nothing"},
 	} {
 		_, err := judged(t, c.arguments, c.sample, c.all...)
