@@ -88,8 +88,8 @@ func (d *Driven) Probe() { d.probed = d.m.probeSince(d.probed) }
 // Settle tells members what is settled. It is due every SettleInterval.
 func (d *Driven) Settle() error { return d.m.settleOnce(d.c.options.background()) }
 
-// Tick advances the data plane's clock of sessions and sees to abandoned writes. It is
-// due every TickInterval.
+// Tick advances the data plane's clock of sessions, in which their TTL is counted, and
+// sees to abandoned writes.
 func (d *Driven) Tick() error {
 	if err := d.c.plane.data.Tick(); err != nil {
 		return err
@@ -136,7 +136,6 @@ func (d *Driven) Kernel() membership.Kernel { return d.c.plane.view() }
 const (
 	ProbeInterval  = probeInterval
 	SettleInterval = settleInterval
-	TickInterval   = tickInterval
 	Redial         = redial
 )
 

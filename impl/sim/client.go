@@ -242,7 +242,6 @@ func (c *client) end(r protocol.Result, value *string, version protocol.Version)
 	default:
 		e.Type = traces.Info
 		c.process += len(c.w.clients)
-		c.w.cover.unknown++
 	}
 	c.w.record(e)
 	if c.session.Closed {

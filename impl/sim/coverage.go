@@ -7,7 +7,6 @@ type Coverage struct {
 	// Actions are those of the specification, Situations what its hazards need,
 	// Faults the kinds, Drops the reasons and Activities what the bytecode counts.
 	Actions, Situations, Faults, Drops, Activities map[string]int
-	unknown                                        int
 }
 
 func newCoverage() *Coverage {
@@ -25,7 +24,6 @@ func (c *Coverage) Add(o *Coverage) {
 			pair[0][name] += n
 		}
 	}
-	c.unknown += o.unknown
 }
 
 // situation is something that a hazard needs to be met with.

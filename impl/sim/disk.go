@@ -119,11 +119,8 @@ func (d *disk) lose() {
 	}
 }
 
-// close ends the use of the disk by a process that has ended.
+// close ends the use of the disk by a process that has ended, or could not start.
 func (d *disk) close() {
-	if d.store == nil {
-		return
-	}
 	d.mu.Lock()
 	left := d.left
 	if left == nil {
@@ -132,7 +129,9 @@ func (d *disk) close() {
 	// What the store writes from now on is of no consequence.
 	d.lost = true
 	d.mu.Unlock()
-	_ = d.store.Close() // It fails, as it is lost.
+	if d.store != nil {
+		_ = d.store.Close() // It fails, as it is lost.
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.files, d.store, d.left, d.lost, d.syncs = left, nil, nil, false, 0
