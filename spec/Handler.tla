@@ -190,22 +190,25 @@ Write(c, p) ==
       ELSE IF c.members = {} \/ c.seq >= LastSeq THEN say("BUSY")
       ELSE Multicast(Sequence(used, p), p, p.from, c.seq + 1, c.members)
 
-HandleWriteRequest(c, p) ==
+OfSession(c, p) ==
   LET s == Slot(p.session)
       e == c.entries[s]
       adopts == /\ p.session[1] < c.epoch /\ ~Before(p.session, e.owner)
                 /\ ~Pending(e)
       adopted == [c EXCEPT !.entries[s].owner = p.session,
                            !.entries[s].nonce = 0, !.entries[s].request = 0]
-      expired == AnswerWrite(c, p, p.from, "EXPIRED", Zero)
-  IN  IF \/ BadRequest(p) \/ p.op \notin {"put", "delete"}
-         \/ (p.op = "delete" /\ p.value # "") \/ p.session = NoSession
-        THEN Dropped(c, "bad_request")
-      ELSE IF p.session[1] > c.epoch THEN Dropped(c, "future_epoch")
-      ELSE IF s \notin Slots THEN expired
-      ELSE IF e.owner = p.session THEN Write(c, p)
+  IN  IF e.owner = p.session THEN Write(c, p)
       ELSE IF adopts THEN Write(adopted, p)
-      ELSE expired
+      ELSE AnswerWrite(c, p, p.from, "EXPIRED", Zero)
+
+HandleWriteRequest(c, p) ==
+  IF \/ BadRequest(p) \/ p.op \notin {"put", "delete"}
+     \/ (p.op = "delete" /\ p.value # "") \/ p.session = NoSession
+    THEN Dropped(c, "bad_request")
+  ELSE IF p.session[1] > c.epoch THEN Dropped(c, "future_epoch")
+  ELSE IF Slot(p.session) \notin Slots
+    THEN AnswerWrite(c, p, p.from, "EXPIRED", Zero)
+  ELSE OfSession(c, p)
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -234,19 +237,22 @@ FromReplica(c, p, Handle(_)) ==
 (* A replica acknowledges a write.  The one acknowledgement that makes the *)
 (* set cover the members commits the write and becomes its answer.         *)
 (***************************************************************************)
-TakeWriteAck(c, p) ==
+CountAck(c, p) ==
   LET s    == Slot(p.writer)
       e    == c.entries[s]
       acks == e.acks \cup {p.replica[1]}
-  IN  IF p.key # "" \/ p.value # "" THEN Dropped(c, "bad_reply")
-      ELSE IF p.version[1] # c.epoch THEN Dropped(c, "stale_ack")
-      ELSE IF s \notin Slots THEN Dropped(c, "bad_session")
-      ELSE IF e.seq # p.version[2] \/ e.seq = 0 THEN Dropped(c, "stale_ack")
+  IN  IF e.seq # p.version[2] \/ e.seq = 0 THEN Dropped(c, "stale_ack")
       ELSE IF e.done THEN Dropped(c, "late_ack")
       ELSE IF ~Covers(c, acks)
         THEN Dropped([c EXCEPT !.entries[s].acks = acks], "acknowledged")
       ELSE IF p.client = None THEN Dropped(Commit(c, s), "unclaimed")
       ELSE AnswerWrite(Commit(c, s), p, p.client, "OK", p.version)
+
+TakeWriteAck(c, p) ==
+  IF p.key # "" \/ p.value # "" THEN Dropped(c, "bad_reply")
+  ELSE IF p.version[1] # c.epoch THEN Dropped(c, "stale_ack")
+  ELSE IF Slot(p.writer) \notin Slots THEN Dropped(c, "bad_session")
+  ELSE CountAck(c, p)
 
 HandleWriteAck(c, p) ==
   LET take(d) == TakeWriteAck(d, p) IN FromReplica(c, p, take)
@@ -298,18 +304,20 @@ BadReply(c, p) ==
   \/ (p.version[1] = 0) # (p.version[2] = 0) \/ p.version[1] > c.epoch
   \/ p.client = None
 
-TakeReadReply(c, p) ==
-  LET s   == Slot(p.writer)
-      e   == c.entries[s]
-      seq == p.version[2]
-  IN  IF BadReply(c, p) THEN Dropped(c, "bad_reply")
-      ELSE IF p.replica[1] \notin c.serving THEN Dropped(c, "not_serving")
-      ELSE IF p.version[1] # c.epoch THEN Release(c, p)
-      ELSE IF s \notin Slots THEN Dropped(c, "bad_session")
-      ELSE IF e.seq < seq THEN Dropped(c, "unknown_version")
-      ELSE IF e.seq > seq \/ e.done THEN Release(c, p)
+OfThisEpoch(c, p) ==
+  LET s == Slot(p.writer)
+      e == c.entries[s]
+  IN  IF e.seq < p.version[2] THEN Dropped(c, "unknown_version")
+      ELSE IF e.seq > p.version[2] \/ e.done THEN Release(c, p)
       ELSE IF Covers(c, e.acks) THEN Release(Commit(c, s), p)
       ELSE Gate(c, p, e)
+
+TakeReadReply(c, p) ==
+  IF BadReply(c, p) THEN Dropped(c, "bad_reply")
+  ELSE IF p.replica[1] \notin c.serving THEN Dropped(c, "not_serving")
+  ELSE IF p.version[1] # c.epoch THEN Release(c, p)
+  ELSE IF Slot(p.writer) \notin Slots THEN Dropped(c, "bad_session")
+  ELSE OfThisEpoch(c, p)
 
 HandleReadReply(c, p) ==
   LET take(d) == TakeReadReply(d, p) IN FromReplica(c, p, take)

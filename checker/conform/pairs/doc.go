@@ -13,5 +13,8 @@
 //	symmetry.go  which pairs are the same but for names
 //	matrix.go    which branch was taken on which condition of the table
 //	paths.go     the same pairs, reached from the start by packets alone
+//	control.go   what the control plane makes of a state
+//	excuses.go   the branches, and which cells of the matrix are empty
+//	options.go   what to run, and what is counted
 //	run.go       all of it
 package pairs

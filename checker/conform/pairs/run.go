@@ -4,11 +4,9 @@ package pairs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,79 +18,6 @@ import (
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
-
-// Options of Run.
-type Options struct {
-	// Root is the directory of go.mod.
-	Root string
-	// Short leaves out the larger models, and with them the whole matrix.
-	Short bool
-	// Only is the one model to run, "" for all.
-	Only string
-	// Object is the path of a BPF object to hold to the specification in place of the
-	// one that is shipped.
-	Object string
-	// Matrix has the matrix printed.
-	Matrix bool
-
-	// For tests of the checks themselves: tee is given what TLC prints of a model,
-	// again has it without TLC, and alter changes the results of a state.
-	tee   func(model string, out io.Reader) io.Reader
-	again func(model string) io.Reader
-	alter func(state tla.Record, results tla.Tuple)
-}
-
-// Counts is what was compared.
-type Counts struct {
-	// States and Pairs are those that are distinct after symmetry. Changing are the
-	// pairs that change the state, all others are self-loops. Renamed are those that
-	// were left out, being the same as others but for names.
-	States   int `json:"states"`
-	Pairs    int `json:"pairs"`
-	Changing int `json:"changing"`
-	Renamed  int `json:"renamed"`
-	// Reached are the states that were reached without writing a map, ByPackets those
-	// by packets alone, and Edges the pairs that changed a state at the end of such a
-	// path. Those which no call of the control plane leads to are left.
-	Reached   int `json:"reached,omitempty"`
-	ByPackets int `json:"by_packets,omitempty"`
-	Edges     int `json:"edges,omitempty"`
-}
-
-func (c *Counts) add(d Counts) {
-	c.States += d.States
-	c.Pairs += d.Pairs
-	c.Changing += d.Changing
-	c.Renamed += d.Renamed
-	c.Reached += d.Reached
-	c.ByPackets += d.ByPackets
-	c.Edges += d.Edges
-}
-
-// model is a configuration in spec/handler, with what it must give.
-type model struct {
-	Name string `json:"name"`
-	// Lease is whether there is one, as the configuration says.
-	Lease bool `json:"lease,omitempty"`
-	// Paths says that its first state is one that an epoch opens with.
-	Paths bool `json:"paths,omitempty"`
-	// Short says that it is one of the short form.
-	Short bool `json:"short,omitempty"`
-	Counts
-}
-
-func readModels(root string) ([]model, error) {
-	path := filepath.Join(root, "spec", "handler", "pinned.json")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var models []model
-	if err := json.Unmarshal(data, &models); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return models, nil
-}
 
 // Run runs every pair of the models on the reference model and on the bytecode, and
 // returns how many there were. It prints a line for each model to w. An error names
@@ -112,7 +37,7 @@ func Run(ctx context.Context, w io.Writer, o Options) (Counts, error) {
 	var problems []error
 	known, cells := newRegister(), matrix{}
 	for _, m := range models {
-		if o.Only != "" && o.Only != m.Name || o.Short && !m.Short {
+		if o.Only != nil && !o.Only.MatchString(m.Name) || o.Short && !m.Short {
 			continue
 		}
 		r := &runner{options: o, model: m, known: known, cells: cells}
@@ -124,16 +49,17 @@ func Run(ctx context.Context, w io.Writer, o Options) (Counts, error) {
 		fmt.Fprintf(w, "%-8s %6d states × %d packets: %8d pairs, %d of which change the state, and %d that are the same but for names; %.1f s\n",
 			m.Name, r.counts.States, len(r.packets), r.counts.Pairs, r.counts.Changing, r.counts.Renamed, time.Since(started).Seconds())
 		// Alone, a model has pairs that otherwise are another's too.
-		if o.Only == "" && r.counts != m.Counts || r.counts.States != m.States || r.counts.Edges != m.Edges {
+		if o.Only == nil && r.counts != m.Counts || r.counts.States != m.States || r.counts.Edges != m.Edges {
 			problems = append(problems, fmt.Errorf("%s: there are %+v, pinned are %+v", m.Name, r.counts, m.Counts))
 		}
 	}
 	if o.Matrix {
 		cells.print(w)
 	}
-	if !o.Short && o.Only == "" {
-		full, excused, wrong := cells.judge()
-		fmt.Fprintf(w, "matrix: %d branches, %d cells full, %d can't be\n", len(branches), full, excused)
+	if !o.Short && o.Only == nil {
+		var wrong []string
+		total.Cells, total.Excused, wrong = cells.judge()
+		fmt.Fprintf(w, "matrix: %d branches, %d cells full, %d can't be\n", len(branches), total.Cells, total.Excused)
 		for _, what := range wrong {
 			problems = append(problems, errors.New(what))
 		}
