@@ -33,14 +33,17 @@ type occasion struct {
 	frame         []byte
 	want          protocol.Outcome
 	counted       counterSet
+	// panicked is what the model panicked with, nil if it did not.
+	panicked any
 }
 
 // newOccasion asks the model.
-func newOccasion(before *protocol.Coordinator, frame []byte) occasion {
-	e := occasion{before: before, after: clone(before), frame: frame}
-	e.want = e.after.HandleFrame(bytes.Clone(frame))
-	e.counted = countedFor(before, e.after, frame, e.want)
-	return e
+func newOccasion(before *protocol.Coordinator, frame []byte) (o occasion) {
+	o = occasion{before: before, after: clone(before), frame: frame}
+	defer func() { o.panicked = recover() }()
+	o.want = o.after.HandleFrame(bytes.Clone(frame))
+	o.counted = countedFor(before, o.after, frame, o.want)
+	return o
 }
 
 // walks returns the scripts of random walks: always the same ones.
@@ -48,7 +51,6 @@ func walks(t *testing.T, dp *DataPlane) (scripts []script) {
 	t.Helper()
 	walk := rapid.Custom(func(r *rapid.T) *world {
 		w := newWorld(r, dp, anyState(r))
-		w.model = clone(w.start)
 		actions := rapid.StateMachineActions(w)
 		r.Repeat(actions)
 		return w

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"dalio/protocol"
 )
 
 // bench is a data plane whose program may be changed for a mutant of it.
@@ -88,21 +90,24 @@ func loadOver(tables map[string]*ebpf.Map, spec *ebpf.ProgramSpec, program asm.I
 	return loaded, nil
 }
 
-// play hands over the occasion's frame in its state, and returns a complaint about what
-// came of it.
-func (b *bench) play(e *occasion) string {
-	if err := b.dp.Restore(e.before); err != nil {
+// play hands over the occasion's frame in its state, and returns a complaint about
+// what came of it.
+func (b *bench) play(o *occasion) string {
+	if o.panicked != nil {
+		return fmt.Sprintf("the model panics: %v", o.panicked)
+	}
+	if err := b.dp.Restore(o.before); err != nil {
 		return "restore: " + err.Error()
 	}
-	return b.follow(e)
-}
-
-// follow does so if the state is there already.
-func (b *bench) follow(e *occasion) string {
-	got, _, err := b.dp.run(e.frame, 0)
+	got, _, err := b.dp.run(o.frame, 0)
 	if err != nil {
 		return err.Error()
 	}
+	return b.compare(o, got)
+}
+
+// compare returns what differs between the outcome of an occasion and what it must be.
+func (b *bench) compare(o *occasion, got protocol.Outcome) string {
 	after, err := b.dp.readCounters()
 	if err != nil {
 		return err.Error()
@@ -110,11 +115,11 @@ func (b *bench) follow(e *occasion) string {
 	counted := after.minus(&b.counted)
 	b.counted = after
 	// Only what was counted tells these, and it is compared.
-	got.Reason, got.Action = e.want.Reason, e.want.Action
-	if complaint := counted.difference(e.counted); complaint != "" {
+	got.Reason, got.Action = o.want.Reason, o.want.Action
+	if complaint := counted.difference(o.counted); complaint != "" {
 		return complaint
 	}
-	return differ(b.dp, clone(e.after), got, e.want)
+	return differ(b.dp, clone(o.after), got, o.want)
 }
 
 func (c counterSet) minus(o *counterSet) counterSet {

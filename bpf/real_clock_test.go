@@ -69,6 +69,9 @@ func underRealClock(b *bench) string {
 // playStamped is play for what is sent with a stamp that the model would take from a
 // clock which stands: the bytecode's may be later, but not than now.
 func (b *bench) playStamped(o *occasion, now uint64) string {
+	if o.panicked != nil {
+		return fmt.Sprintf("the model panics: %v", o.panicked)
+	}
 	if err := b.dp.Restore(o.before); err != nil {
 		return "restore: " + err.Error()
 	}
@@ -83,15 +86,5 @@ func (b *bench) playStamped(o *occasion, now uint64) string {
 		}
 		copy(got.Frame[at:at+8], o.want.Frame[at:])
 	}
-	after, err := b.dp.readCounters()
-	if err != nil {
-		return err.Error()
-	}
-	counted := after.minus(&b.counted)
-	b.counted = after
-	got.Reason, got.Action = o.want.Reason, o.want.Action
-	if complaint := counted.difference(o.counted); complaint != "" {
-		return complaint
-	}
-	return differ(b.dp, clone(o.after), got, o.want)
+	return b.compare(o, got)
 }
