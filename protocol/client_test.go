@@ -108,7 +108,7 @@ func TestReadTakesOnlyItsOwnUndamagedAnswer(t *testing.T) {
 		t.Fatalf("retried as %+v", again)
 	}
 	if !s.HandleReadResponse(good) || s.HandleReadResponse(good) {
-		t.Error("the answer counts once")
+		t.Fatal("the answer counts once")
 	}
 	s.InvokeRead(10, []byte("k"))
 	if r := s.Abandon(); r != DidNotHappen || s.Closed {
