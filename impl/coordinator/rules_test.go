@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -274,8 +275,10 @@ func TestStateFromBeforeAStep(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(control.Status{Instance: "i", ID: id})
 	}))
 	defer server.Close()
+	letGo := sync.OnceFunc(func() { close(goOn) })
+	defer letGo() // Else the server would wait, should this fail before.
 	address := netip.MustParseAddrPort(strings.TrimPrefix(server.URL, "http://"))
-	f := &follower{address: address, client: control.NewClient(address, control.Options{}), changed: func(bool) {}}
+	f := &follower{address: address, client: control.NewClient(address, control.Options{}), changed: func(bool) {}, now: time.Now}
 	defer f.client.Close()
 	early := make(chan error, 1)
 	go func() { early <- f.poll(t.Context()) }()
@@ -283,7 +286,7 @@ func TestStateFromBeforeAStep(t *testing.T) {
 	if err := f.ask(t.Context(), func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	close(goOn)
+	letGo()
 	if err := <-early; err != nil {
 		t.Fatal(err)
 	}
