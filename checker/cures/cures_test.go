@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,33 @@ func TestTables(t *testing.T) {
 	}
 	if sample == 0 {
 		t.Error("no cure is in the sample that is tried with every change")
+	}
+}
+
+// TestReadme: the evidence has as many as the tables.
+func TestReadme(t *testing.T) {
+	all, err := readTables(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried, excused, sample := 0, 0, 0
+	for _, c := range all {
+		if c.Sample {
+			sample++
+		}
+		if c.Unnoticed != "" {
+			excused++
+		} else {
+			tried++
+		}
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("| %d of %d noticed, %d more excused with the reason; %d of them with every change |", tried, tried, excused, sample)
+	if !strings.Contains(string(text), want) {
+		t.Errorf("README.md does not say what the tables do: %s", want)
 	}
 }
 
