@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ func tryCures(ctx context.Context, o *options) ([]outcome, error) {
 	}
 	out, failed := command(ctx, curesTime, o.root, "go", "run", "./checker/cures", "-only", "^("+strings.Join(names, "|")+")$")
 	found := 0
+	var problems []error
 	for _, m := range tried.FindAllStringSubmatch(out, -1) {
 		i, known := place[m[2]]
 		if !known {
@@ -50,9 +52,12 @@ func tryCures(ctx context.Context, o *options) ([]outcome, error) {
 		switch m[1] {
 		case "noticed":
 			all[i].State = killed
-		case "ERROR":
-			all[i].State = refused
+		case "ERROR": // What its table says of it is wrong.
+			problems = append(problems, fmt.Errorf("cure %s: %s", m[2], m[3]))
 		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	if found != len(all) {
 		return nil, fmt.Errorf("%d of %d cures were tried: %w\n%s", found, len(all), failed, out)

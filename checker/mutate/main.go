@@ -4,12 +4,12 @@
 // published seed, takes the cures out of the C code, and demands that the tests notice
 // nearly all of them.
 //
-//	go run ./checker/mutate [-only bytecode,c] [-sample] [-parallel 2] [-evidence README.md]
+//	go run ./checker/mutate [-only bytecode,c] [-sample] [-evidence README.md]
 //
 // A mutant is killed when an assertion fails that holds for the original. One that
-// the verifier refuses, or that does not compile, is none; one that ends by a panic, or
-// in no time, is not killed. Each that nothing notices must be listed in the folder
-// arguments, with why. docs/mutation.md says more.
+// the verifier refuses is none. A cure that can't be tried as its table says is an
+// error, as for checker/cures. Each mutant that nothing notices must be listed in the
+// folder arguments, with why. docs/mutation.md says more.
 package main
 
 import (
@@ -35,10 +35,9 @@ import (
 const seed = 1
 
 type options struct {
-	sample   bool
-	parallel int
-	root     string
-	out      io.Writer
+	sample bool
+	root   string
+	out    io.Writer
 }
 
 // kind is what mutants are made of.
@@ -57,12 +56,11 @@ func main() {
 	var o options
 	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, c")
 	flag.BoolVar(&o.sample, "sample", false, "try a fixed sample, as with every change")
-	flag.IntVar(&o.parallel, "parallel", 2, "how many are tried at a time")
 	table := flag.String("evidence", "", "a `README` into whose evidence table the figures are written")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if flag.NArg() != 0 || o.parallel < 1 {
+	if flag.NArg() != 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -118,8 +116,7 @@ func run(ctx context.Context, o *options, only, table string) error {
 	for _, s := range scores {
 		parts = append(parts, s.short())
 	}
-	line := strings.Join(parts, "; ")
-	fmt.Fprintf(o.out, "mutate: %s, %v\n", line, time.Since(began).Round(time.Second))
+	fmt.Fprintf(o.out, "mutate: %s, %v\n", strings.Join(parts, "; "), time.Since(began).Round(time.Second))
 	return nil
 }
 

@@ -15,16 +15,9 @@ import (
 const (
 	// killed: an assertion failed.
 	killed = "killed"
-	// counted: no property was violated, but a pinned count is another, or an action
-	// that must be taken never was. Both fail make test. Of the specification only.
-	counted = "counted"
 	// lived: nothing was noticed.
 	lived = "lived"
-	// crashed: tests ended by a panic, but no assertion failed.
-	crashed = "crashed"
-	// late: tests did not end in time, and no assertion failed.
-	late = "late"
-	// refused: it is no mutant. The verifier, the compiler or TLC does not take it.
+	// refused: it is no mutant. The verifier does not take it.
 	refused = "refused"
 )
 
@@ -90,10 +83,7 @@ type score struct {
 	Kind    string  `json:"kind"`
 	Valid   int     `json:"valid"`
 	Killed  int     `json:"killed"`
-	Counted int     `json:"counted,omitempty"`
 	Lived   int     `json:"lived"`
-	Crashed int     `json:"crashed"`
-	Late    int     `json:"late"`
 	Refused int     `json:"refused"`
 	Argued  int     `json:"argued"`
 	Seconds float64 `json:"seconds"`
@@ -101,8 +91,8 @@ type score struct {
 
 // raw is the share that was noticed of all, and adjusted that of those for which
 // there is no argument that they are equivalent. Both are in percent.
-func (s *score) raw() float64      { return percent(s.Killed+s.Counted, s.Valid) }
-func (s *score) adjusted() float64 { return percent(s.Killed+s.Counted, s.Valid-s.Argued) }
+func (s *score) raw() float64      { return percent(s.Killed, s.Valid) }
+func (s *score) adjusted() float64 { return percent(s.Killed, s.Valid-s.Argued) }
 
 func percent(part, of int) float64 {
 	if of == 0 {
@@ -112,25 +102,17 @@ func percent(part, of int) float64 {
 }
 
 func (s score) String() string {
-	text := fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed", s.Kind, s.Valid, s.Refused, s.Killed)
-	if s.Counted != 0 {
-		text += fmt.Sprintf(" by properties (%.1f%%), %d by pinned counts alone", percent(s.Killed, s.Valid), s.Counted)
-	}
-	return text + fmt.Sprintf(", %d crashed, %d late, %d lived; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s",
-		s.Crashed, s.Late, s.Lived, s.raw(), s.adjusted(), s.Argued, s.Seconds)
+	return fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed, %d lived; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s",
+		s.Kind, s.Valid, s.Refused, s.Killed, s.Lived, s.raw(), s.adjusted(), s.Argued, s.Seconds)
 }
 
 func (s score) short() string {
-	return fmt.Sprintf("%s %d of %d (%.1f%%; %.1f%% without %d equivalent ones)", s.Kind, s.Killed+s.Counted, s.Valid, s.raw(), s.adjusted(), s.Argued)
+	return fmt.Sprintf("%s %d of %d (%.1f%%; %.1f%% without %d equivalent ones)", s.Kind, s.Killed, s.Valid, s.raw(), s.adjusted(), s.Argued)
 }
 
 // cell is for the evidence table.
 func (s *score) cell() string {
-	text := fmt.Sprintf("%d of %d noticed: %.1f%%, or %.1f%% without %d that are argued to be equivalent", s.Killed+s.Counted, s.Valid, s.raw(), s.adjusted(), s.Argued)
-	if s.Counted != 0 {
-		text += fmt.Sprintf("; %d by a property, %d by pinned counts alone", s.Killed, s.Counted)
-	}
-	return text
+	return fmt.Sprintf("%d of %d noticed: %.1f%%, or %.1f%% without %d that are argued to be equivalent", s.Killed, s.Valid, s.raw(), s.adjusted(), s.Argued)
 }
 
 // enough is the share, in percent, that must be noticed.
@@ -154,32 +136,23 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 				break
 			}
 		}
-		switch m.State {
-		case refused:
+		if m.State == refused {
 			s.Refused++
 			continue
-		case killed:
-			s.Killed++
-		case counted:
-			s.Counted++
-		case crashed:
-			s.Crashed++
-		case late:
-			s.Late++
-		default:
-			s.Lived++
 		}
 		s.Valid++
-		if m.State == killed || m.State == counted {
+		if m.State == killed {
+			s.Killed++
 			continue
 		}
+		s.Lived++
 		if m.Why != "" { // Excused where it comes from.
 			s.Argued++
 			continue
 		}
 		if of == nil {
-			problems = append(problems, fmt.Errorf("%s mutant not noticed (%s), and not listed in checker/mutate/arguments/%s.json: %s\n\tat %s: %s => %s",
-				k.name, m.State, k.name, m.Name, m.Place, m.Was, m.Is))
+			problems = append(problems, fmt.Errorf("%s mutant not noticed, and not listed in checker/mutate/arguments/%s.json: %s\n\tat %s: %s => %s",
+				k.name, k.name, m.Name, m.Place, m.Was, m.Is))
 			continue
 		}
 		m.Why = of.Why
