@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package evidence keeps the figures of the README's evidence table: each is
 // written by the command that measured it, so that none is copied by hand.
 //
@@ -34,19 +36,6 @@ func Write(path, name, text string) error {
 		return nil
 	}
 	return swap(path, replaced)
-}
-
-// Read returns what the cell marked with name holds.
-func Read(path, name string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("evidence: %w", err)
-	}
-	from, to, err := cell(content, name)
-	if err != nil {
-		return "", fmt.Errorf("evidence: %s: %w", path, err)
-	}
-	return strings.TrimSpace(string(content[from:to])), nil
 }
 
 func replace(content []byte, name, text string) ([]byte, error) {
