@@ -110,10 +110,11 @@ func TestNotifyCountsEveryKeyOnce(t *testing.T) {
 }
 
 func TestCrowdedSearchesAreTriedAgain(t *testing.T) {
-	registers, err := load(traces.NewReader(exhausting(t, 60, 0), "exhausting"))
+	h, err := readHistory(traces.NewReader(exhausting(t, 60, 0), "exhausting"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
+	registers := h.others
 	for others := range int32(2) {
 		mem := &memory{} // Whatever is live is too much.
 		mem.searches.Store(others)

@@ -10,16 +10,7 @@ import (
 	"dalio/traces"
 )
 
-// load reads a whole history and splits it into registers, sorted by key. The
-// source has checked that the events fit together.
-func load(source traces.Source) ([]*register, error) {
-	l := newLoader(nil)
-	if err := eachEvent(source, l.add); err != nil {
-		return nil, err
-	}
-	return l.registers(), nil
-}
-
+// eachEvent reads a history to its end. The source checks that the events fit together.
 func eachEvent(source traces.Source, add func(*traces.Event)) error {
 	for {
 		event, err := source.Next()
@@ -33,6 +24,7 @@ func eachEvent(source traces.Source, add func(*traces.Event)) error {
 	}
 }
 
+// loader splits a history into registers.
 type loader struct {
 	only map[string]bool // the keys to load; nil: all
 	keys map[string]*loading
@@ -106,6 +98,7 @@ func (k *loading) number(value *string) int32 {
 	return n
 }
 
+// registers returns what was loaded, sorted by key.
 func (l *loader) registers() []*register {
 	registers := make([]*register, 0, len(l.keys))
 	for _, k := range l.keys {
