@@ -13,7 +13,7 @@ func FuzzSource(f *testing.F) {
 	f.Add("static int f(int x)\n{\n\treturn x;\n}\n\nint g(void)\n{\n}\n")
 	f.Add("#define X(a) a\nint f(\n{\n{\n}\n}")
 	f.Fuzz(func(t *testing.T, text string) {
-		s := parseSource("f.c", text)
+		s := parseSource(text)
 		if strings.Join(s.lines, "\n") != text || len(s.functions) != len(s.lines) {
 			t.Fatalf("%q is read as %d lines of %d functions", text, len(s.lines), len(s.functions))
 		}

@@ -49,21 +49,12 @@ func annotate(programs []*program, all sources) []file {
 				}
 				seen = append(seen, where)
 				l := at(where)
-				l.blocks++
+				l.block(p.hits.Blocks[i])
 				l.Runs = max(l.Runs, p.hits.Blocks[i])
-				if p.hits.Blocks[i] > 0 {
-					l.blocksRun++
-				}
 			}
 		}
 		for i, b := range p.plan.Branches {
-			l := at(p.places[b.At])
-			l.ways += 2
-			for _, n := range []uint64{p.hits.Taken[i], p.hits.NotTaken[i]} {
-				if n > 0 {
-					l.waysGone++
-				}
-			}
+			at(p.places[b.At]).branch(p.hits.Taken[i], p.hits.NotTaken[i])
 		}
 	}
 	for name, of := range lines {

@@ -70,10 +70,8 @@ func placesOf(instructions asm.Instructions) []place {
 // way is one direction of a branch that no run has gone, though runs have come to it.
 // All that never ran lies behind one.
 type way struct {
-	program *program
-	branch  int
-	taken   bool
-	place   place
+	taken bool
+	place place
 }
 
 // missed returns the ways not gone, in the order of the program.
@@ -83,10 +81,10 @@ func (p *program) missed() (ways []way) {
 			continue
 		}
 		if p.hits.Taken[i] == 0 {
-			ways = append(ways, way{p, i, true, p.places[b.At]})
+			ways = append(ways, way{true, p.places[b.At]})
 		}
 		if p.hits.NotTaken[i] == 0 {
-			ways = append(ways, way{p, i, false, p.places[b.At]})
+			ways = append(ways, way{false, p.places[b.At]})
 		}
 	}
 	return ways

@@ -13,7 +13,6 @@ import (
 // source is a file in C, and which function each of its lines belongs to. The object
 // does not tell: all functions are part of the two programs.
 type source struct {
-	name      string
 	lines     []string
 	functions []string // by line; "" outside of them
 }
@@ -33,7 +32,7 @@ func readSources(dir string) (sources, error) {
 			if err != nil {
 				return nil, fmt.Errorf("read the sources: %w", err)
 			}
-			all[filepath.Base(path)] = parseSource(filepath.Base(path), string(text))
+			all[filepath.Base(path)] = parseSource(string(text))
 		}
 	}
 	return all, nil
@@ -44,8 +43,8 @@ func readSources(dir string) (sources, error) {
 var head = regexp.MustCompile(`^[a-z].*?\b(\w+)\(.*[^;]$`)
 
 // parseSource knows a function by the braces at the starts of lines.
-func parseSource(name, text string) *source {
-	s := &source{name: name, lines: strings.Split(text, "\n")}
+func parseSource(text string) *source {
+	s := &source{lines: strings.Split(text, "\n")}
 	function, inside := "", false
 	for _, line := range s.lines {
 		if m := head.FindStringSubmatch(line); m != nil && !inside {

@@ -17,6 +17,24 @@ func (t *tally) add(o tally) {
 	t.ways, t.waysGone = t.ways+o.ways, t.waysGone+o.waysGone
 }
 
+// block counts a block that ran so often.
+func (t *tally) block(runs uint64) {
+	t.blocks++
+	if runs > 0 {
+		t.blocksRun++
+	}
+}
+
+// branch counts the two ways of a conditional jump, which were gone so often.
+func (t *tally) branch(taken, notTaken uint64) {
+	t.ways += 2
+	for _, n := range []uint64{taken, notTaken} {
+		if n > 0 {
+			t.waysGone++
+		}
+	}
+}
+
 // tallies counts by C function, and of each program as a whole. A block counts for
 // the function of its first instruction, a branch for that of its jump.
 func (p *program) tallies(all sources) (functions map[string]*tally, whole tally) {
@@ -29,20 +47,10 @@ func (p *program) tallies(all sources) (functions map[string]*tally, whole tally
 		return functions[name]
 	}
 	for i, b := range p.plan.Blocks {
-		t := at(b.First)
-		t.blocks++
-		if p.hits.Blocks[i] > 0 {
-			t.blocksRun++
-		}
+		at(b.First).block(p.hits.Blocks[i])
 	}
 	for i, b := range p.plan.Branches {
-		t := at(b.At)
-		t.ways += 2
-		for _, n := range []uint64{p.hits.Taken[i], p.hits.NotTaken[i]} {
-			if n > 0 {
-				t.waysGone++
-			}
-		}
+		at(b.At).branch(p.hits.Taken[i], p.hits.NotTaken[i])
 	}
 	for _, t := range functions {
 		whole.add(*t)

@@ -17,7 +17,6 @@ type Plan struct {
 	Counters int
 
 	instructions asm.Instructions
-	offsets      []int // where each instruction stands, in units of eight bytes
 	targets      []int // by instruction, the index of where it may jump to, or none
 }
 
@@ -31,8 +30,6 @@ type Block struct {
 // Branch is a conditional jump, the last instruction of a block.
 type Branch struct {
 	At, Block int
-	// Target and Next are the blocks that it leads to, taken and not taken.
-	Target, Next int
 	// Counter counts when the jump is not taken.
 	Counter int
 }
@@ -43,12 +40,6 @@ const none = -1
 // it knows nothing of, such as calls between functions of one program.
 func Analyze(instructions asm.Instructions) (*Plan, error) {
 	p := &Plan{instructions: instructions}
-	for i := range instructions {
-		p.offsets = append(p.offsets, 0)
-		if i > 0 {
-			p.offsets[i] = p.offsets[i-1] + int(instructions[i-1].Width())
-		}
-	}
 	leads, err := p.findTargets()
 	if err != nil {
 		return nil, err
@@ -57,10 +48,20 @@ func Analyze(instructions asm.Instructions) (*Plan, error) {
 	return p, nil
 }
 
+// offsetsOf returns where each instruction stands, in units of eight bytes.
+func offsetsOf(instructions asm.Instructions) []int {
+	offsets := make([]int, len(instructions))
+	for i := 1; i < len(offsets); i++ {
+		offsets[i] = offsets[i-1] + int(instructions[i-1].Width())
+	}
+	return offsets
+}
+
 // findTargets resolves the jumps, and says which instructions begin a block.
 func (p *Plan) findTargets() (leads []bool, err error) {
-	at := make(map[int]int, len(p.offsets))
-	for i, offset := range p.offsets {
+	offsets := offsetsOf(p.instructions)
+	at := make(map[int]int, len(offsets))
+	for i, offset := range offsets {
 		at[offset] = i
 	}
 	leads = make([]bool, len(p.instructions)+1)
@@ -78,7 +79,7 @@ func (p *Plan) findTargets() (leads []bool, err error) {
 		if ins.OpCode.JumpOp() == asm.Exit {
 			continue
 		}
-		target, ok := at[p.offsets[i]+1+int(ins.Offset)]
+		target, ok := at[offsets[i]+1+int(ins.Offset)]
 		if !ok {
 			return nil, fmt.Errorf("instruction %d, %v, jumps to no instruction", i, ins)
 		}
@@ -92,20 +93,15 @@ func (p *Plan) findTargets() (leads []bool, err error) {
 
 // split numbers blocks, branches and counters.
 func (p *Plan) split(leads []bool) {
-	blockOf := make([]int, len(p.instructions))
 	for i := range p.instructions {
 		if leads[i] {
 			p.Blocks = append(p.Blocks, Block{First: i, Counter: p.counter()})
 		}
-		blockOf[i] = len(p.Blocks) - 1
-		p.Blocks[blockOf[i]].Last = i
+		block := len(p.Blocks) - 1
+		p.Blocks[block].Last = i
 		if isConditional(&p.instructions[i]) {
-			p.Branches = append(p.Branches, Branch{At: i, Block: blockOf[i], Counter: p.counter()})
+			p.Branches = append(p.Branches, Branch{At: i, Block: block, Counter: p.counter()})
 		}
-	}
-	for i := range p.Branches {
-		b := &p.Branches[i]
-		b.Target, b.Next = blockOf[p.targets[b.At]], blockOf[b.At+1]
 	}
 }
 

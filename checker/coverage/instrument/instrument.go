@@ -107,10 +107,7 @@ func takeName(to, from asm.Instruction) (asm.Instruction, asm.Instruction) {
 
 // redirect has the jumps lead to where their targets went, counters included.
 func (p *Plan) redirect(out asm.Instructions, at, entry []int) error {
-	offsets := make([]int, len(out))
-	for i := 1; i < len(out); i++ {
-		offsets[i] = offsets[i-1] + int(out[i-1].Width())
-	}
+	offsets := offsetsOf(out)
 	for i, target := range p.targets {
 		if target == none {
 			continue

@@ -45,11 +45,8 @@ func crowded() asm.Instructions {
 
 // resolve replaces labels by offsets, which is what programs from a file have.
 func resolve(in asm.Instructions) asm.Instructions {
-	offsets, at := map[string]int{}, make([]int, len(in))
+	offsets, at := map[string]int{}, offsetsOf(in)
 	for i := range in {
-		if i > 0 {
-			at[i] = at[i-1] + int(in[i-1].Width())
-		}
 		offsets[in[i].Symbol()] = at[i]
 	}
 	for i := range in {
