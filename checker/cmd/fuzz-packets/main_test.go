@@ -50,6 +50,32 @@ func TestGoesOn(t *testing.T) {
 	}
 }
 
+// TestDigest: what is in a source tells one from another, and so does its name.
+func TestDigest(t *testing.T) {
+	dir := t.TempDir()
+	seen := map[string]bool{}
+	for i, change := range []func() error{
+		func() error { return os.MkdirAll(filepath.Join(dir, "a", "b"), 0o755) },
+		func() error { return os.WriteFile(filepath.Join(dir, "a", "b", "x.go"), []byte("package x"), 0o644) },
+		func() error { return os.WriteFile(filepath.Join(dir, "a", "b", "x.go"), []byte("package y"), 0o644) },
+		func() error {
+			return os.Rename(filepath.Join(dir, "a", "b", "x.go"), filepath.Join(dir, "a", "b", "y.go"))
+		},
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		sum, err := digest(dir, []string{"a"})
+		if err != nil || seen[sum] {
+			t.Errorf("after change %d the digest is %s as before, %v", i, sum, err)
+		}
+		seen[sum] = true
+	}
+	if _, err := digest(dir, []string{"a", "none"}); err == nil {
+		t.Error("nobody misses a source")
+	}
+}
+
 // TestNoticesChanges: the fuzzer tells a program that lacks a check from the model,
 // and writes down what shows it.
 func TestNoticesChanges(t *testing.T) {

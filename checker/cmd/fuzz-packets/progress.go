@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,10 @@ type progress struct {
 
 // resume returns the progress that the folder has, or none if it is of something else.
 func resume(o options) (*progress, error) {
-	commit, sources := checkedOut()
+	commit, sources, err := checkedOut()
+	if err != nil {
+		return nil, err
+	}
 	fresh := &progress{Commit: commit, Sources: sources, Seed: o.seed, Object: o.object, Episodes: make([]uint64, o.workers)}
 	text, err := os.ReadFile(progressFile(o))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,8 +66,8 @@ func progressFile(o options) string {
 var sourcePaths = []string{"bpf/coordinator_bpfel.o", "bpf/treadmill.go", "protocol", "checker/cmd/fuzz-packets"}
 
 // checkedOut names the commit that is checked out, with a + if the sources were
-// changed, and what the sources are in it.
-func checkedOut() (commit, sources string) {
+// changed, and tells the sources by what is in them, committed or not.
+func checkedOut() (commit, sources string, err error) {
 	git := func(arguments ...string) string {
 		out, err := exec.Command("git", arguments...).Output()
 		if err != nil {
@@ -74,14 +78,32 @@ func checkedOut() (commit, sources string) {
 	commit = git("rev-parse", "--short=12", "HEAD")
 	status := []string{"status", "--porcelain", "--"}
 	for _, path := range sourcePaths {
-		sources += git("rev-parse", "--short=12", "HEAD:"+path) + " "
 		status = append(status, ":/"+path)
 	}
 	if git(status...) != "" {
-		// Who changes something sees to the progress himself.
-		commit, sources = commit+"+", sources+"+"
+		commit += "+"
 	}
-	return commit, sources
+	sources, err = digest(git("rev-parse", "--show-toplevel"), sourcePaths)
+	return commit, sources, err
+}
+
+// digest returns one of the files that the paths below a folder have, names and all.
+func digest(root string, paths []string) (string, error) {
+	h := sha256.New()
+	for _, path := range paths {
+		err := fs.WalkDir(os.DirFS(root), path, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(filepath.Join(root, name))
+			fmt.Fprintf(h, "%s %d\n%s", name, len(text), text)
+			return err
+		})
+		if err != nil {
+			return "", fmt.Errorf("look for the sources, to tell whether the progress is of others; run this where they are: %w", err)
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
 func (p *progress) packets() uint64 {
