@@ -4,7 +4,6 @@ package bench
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"dalio/impl/internal/files"
 )
 
 // Report is what a suite found, as it is written to report.json.
@@ -119,20 +120,10 @@ func loadAverage() float64 {
 
 // Write writes the report as JSON, in one piece.
 func (r *Report) Write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the folder for the report: %w", err)
 	}
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
+	return files.ReplaceJSON(path, r)
 }
 
 // Print writes the tables that a person reads, after Suite.Run made the report.

@@ -6,12 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"dalio/impl/coordinator"
+	"dalio/impl/internal/files"
 	"dalio/protocol"
 )
 
@@ -80,11 +80,7 @@ func (c *Cluster) writeState() error {
 	if err != nil {
 		return fmt.Errorf("encode the shard's state: %w", err)
 	}
-	path := filepath.Join(c.dir, StateFile)
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the shard's state: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := files.Replace(filepath.Join(c.dir, StateFile), append(b, '\n')); err != nil {
 		return fmt.Errorf("write the shard's state: %w", err)
 	}
 	return nil

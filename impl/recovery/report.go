@@ -3,16 +3,15 @@
 package recovery
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"time"
 
 	"dalio/impl/bench"
+	"dalio/impl/internal/files"
 	"dalio/impl/load"
 )
 
@@ -162,16 +161,4 @@ func (t Target) print(w io.Writer) {
 }
 
 // Write writes the report as JSON, whole or not at all.
-func (r *Report) Write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
-	}
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
-}
+func (r *Report) Write(path string) error { return files.ReplaceJSON(path, r) }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"dalio/checker/linear"
 	"dalio/impl/bench"
 	"dalio/impl/cmd/internal/hotkey"
+	"dalio/impl/internal/files"
 )
 
 // How the hot key is measured: several samples of each kind, and one more of each
@@ -47,13 +47,8 @@ func hotKey(ctx context.Context, c config) error {
 		}
 		samples = append(samples, s)
 	}
-	text, err := json.MarshalIndent(samples, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the hot key's samples: %w", err)
-	}
-	path := filepath.Join(c.dir, "hot-key.json")
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the hot key's samples: %w", err)
+	if err := files.ReplaceJSON(filepath.Join(c.dir, "hot-key.json"), samples); err != nil {
+		return err
 	}
 	return printHotKey(os.Stdout, samples)
 }

@@ -17,6 +17,7 @@ import (
 	"dalio/impl/chaos"
 	"dalio/impl/client"
 	"dalio/impl/cmd/internal/command"
+	"dalio/impl/internal/files"
 	"dalio/impl/load"
 	"dalio/traces"
 )
@@ -63,12 +64,8 @@ func run(ctx context.Context, c config) (*chaos.Report, error) {
 			report.BadKeys = append(report.BadKeys, key.Key)
 		}
 	}
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode the report: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(c.dir, "report.json"), append(text, '\n'), 0o644); err != nil {
-		return nil, fmt.Errorf("write the report: %w", err)
+	if err := files.ReplaceJSON(filepath.Join(c.dir, "report.json"), report); err != nil {
+		return nil, err
 	}
 	report.Print(os.Stdout)
 	return report, nil

@@ -4,15 +4,14 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"dalio/impl/internal/files"
 	"dalio/impl/load"
 	"dalio/traces"
 )
@@ -89,20 +88,7 @@ func (s *Summary) fill(r *load.Report) {
 }
 
 // write stores the summary, whole or not at all.
-func (s *Summary) write(path string) error {
-	b, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the summary: %w", err)
-	}
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the summary: %w", err)
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return fmt.Errorf("write the summary: %w", err)
-	}
-	return nil
-}
+func (s *Summary) write(path string) error { return files.ReplaceJSON(path, s) }
 
 // print writes the summary for a person.
 func (s *Summary) print(w io.Writer, dir string) {
