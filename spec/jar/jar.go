@@ -33,6 +33,24 @@ type Artifact struct {
 	SHA256      string `json:"sha256"`
 }
 
+// Root finds the directory of go.mod, from the working directory upwards.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("find the module: no go.mod in the working directory or above; run this inside the repository")
+		}
+		dir = parent
+	}
+}
+
 // Pinned returns the artifact that the manifest of the specification names. Root
 // is the directory of go.mod.
 func Pinned(root string) (Artifact, error) {

@@ -63,7 +63,7 @@ var errUsage = errors.New("bad usage")
 
 // run checks one set of configurations and prints the result of each.
 func run(ctx context.Context, out io.Writer, set string, full bool, only string) error {
-	root, err := moduleRoot()
+	root, err := jar.Root()
 	if err != nil {
 		return err
 	}
@@ -120,22 +120,4 @@ func summarize(out io.Writer, set string, results []result) error {
 		return fmt.Errorf("%s: %d of %d configurations are not as the manifest says", set, len(results)-good, len(results))
 	}
 	return nil
-}
-
-// moduleRoot finds the directory of go.mod, from the working directory upwards.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("find the module: no go.mod in the working directory or above; run this inside the repository")
-		}
-		dir = parent
-	}
 }

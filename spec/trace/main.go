@@ -16,7 +16,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -161,7 +160,7 @@ func (t *trace) tellers() int {
 }
 
 func newChecker(ctx context.Context, dir string) (*checker, error) {
-	root, err := moduleRoot()
+	root, err := jar.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -207,22 +206,4 @@ func (c *checker) reject(ctx context.Context, t *trace, bad *chunk) error {
 	fmt.Printf("%v\n", &traces.Error{File: t.file, Line: s.line,
 		Msg: fmt.Sprintf("no step of Dalio.tla is this %s of %s: %s", s.Event.Event, s.By, bytes.TrimSpace(event.AppendLine(nil, s.Event)))})
 	return nil
-}
-
-// moduleRoot finds the directory of go.mod, from the working directory upwards.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("find the module: no go.mod in the working directory or above; run this inside the repository")
-		}
-		dir = parent
-	}
 }
