@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"dalio/spec/cfg"
 )
 
 // Model is a model whose steps are compared: one of the specification's, with
@@ -61,25 +63,27 @@ func (m Model) config(root string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	set := maps.Clone(m.Set)
-	if set == nil {
-		set = map[string]string{}
+	base, err := cfg.Parse(string(text))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	set["Exact"] = "= FALSE"
+	set := map[string]string{"Exact": "= FALSE"}
+	maps.Copy(set, m.Set)
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if _, ok := base.Constants[name]; !ok {
+			return "", fmt.Errorf("%s has no constant %s", path, name)
+		}
+		base.Constants[name] = set[name]
+	}
 	out := []string{"INIT EdgeInit", "NEXT EdgeNext", "VIEW " + m.Of.view, "ACTION_CONSTRAINT EmitWhole"}
-	for _, line := range strings.Split(string(text), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || slices.Contains([]string{"SPECIFICATION", "INVARIANT", "PROPERTY", "SYMMETRY"}, fields[0]) {
-			continue
+	for _, other := range base.Others {
+		if !strings.HasPrefix(other, "SPECIFICATION ") && !strings.HasPrefix(other, "SYMMETRY ") {
+			out = append(out, other)
 		}
-		if value, ok := set[fields[0]]; ok {
-			line = "  " + fields[0] + " " + value
-			delete(set, fields[0])
-		}
-		out = append(out, line)
 	}
-	if len(set) > 0 {
-		return "", fmt.Errorf("%s has no constants %s", path, strings.Join(slices.Sorted(maps.Keys(set)), ", "))
+	out = append(out, "CONSTANTS")
+	for _, name := range slices.Sorted(maps.Keys(base.Constants)) {
+		out = append(out, "  "+name+" "+base.Constants[name])
 	}
 	return strings.Join(out, "\n") + "\n", nil
 }
