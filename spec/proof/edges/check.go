@@ -48,13 +48,8 @@ type target struct {
 	state  *eval.State
 }
 
-// Check reads what TLC prints of a model with ProofEdges.tla, and compares. What
-// else TLC prints is returned.
-func Check(src *Source, t *logic.Theory, in io.Reader) (Counts, []string, error) {
-	return check(src, t, in, func() error { return nil })
-}
-
-// check is Check, with what must be asked when all has been read.
+// check reads what TLC prints of a model of a source, and compares. What else TLC
+// prints is returned. Whole is asked, when all has been read, whether that is all.
 func check(src *Source, t *logic.Theory, in io.Reader, whole func() error) (Counts, []string, error) {
 	c := &checker{source: src, theory: t, seen: map[string]*eval.State{}, groups: map[string]*origin{},
 		Counts: Counts{Actions: map[string]int{}}}

@@ -27,7 +27,7 @@ func compare(t *testing.T, theoryText, printed string) (Counts, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, _, err := Check(Dalio, th, strings.NewReader(printed))
+	n, _, err := check(Dalio, th, strings.NewReader(printed), func() error { return nil })
 	return n, err
 }
 

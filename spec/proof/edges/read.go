@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"dalio/spec/tla"
@@ -31,8 +32,8 @@ func (src *Source) read(in io.Reader, constants func(tla.Value) error, visit fun
 	names := src.variables
 	for scan.Scan() {
 		line := scan.Text()
-		text, ok := unquote(line)
-		if !ok {
+		text, err := strconv.Unquote(line)
+		if err != nil { // no string: or one that is cut off, if TLC was
 			lines = append(lines, line)
 			continue
 		}
@@ -57,6 +58,7 @@ func (src *Source) read(in io.Reader, constants func(tla.Value) error, visit fun
 				if err != nil {
 					return lines, fmt.Errorf("a state: %w", err)
 				}
+				var ok bool
 				e.from, ok = from.(tla.Tuple)
 				if !ok || len(e.from) != len(names) {
 					return lines, fmt.Errorf("a state has not %d variables: %s", len(names), fields[3])
@@ -79,13 +81,3 @@ func (src *Source) read(in io.Reader, constants func(tla.Value) error, visit fun
 	}
 	return lines, scan.Err()
 }
-
-// unquote is the string that TLC prints as line.
-func unquote(line string) (string, bool) {
-	if len(line) < 2 || line[0] != '"' || line[len(line)-1] != '"' {
-		return "", false
-	}
-	return replacer.Replace(line[1 : len(line)-1]), true
-}
-
-var replacer = strings.NewReplacer(`\"`, `"`, `\t`, "\t", `\\`, `\`, `\n`, "\n")

@@ -4,6 +4,7 @@ package edges
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,13 +65,17 @@ func Run(ctx context.Context, t *logic.Theory, root, work string, model Model) (
 	if err := command.Start(); err != nil {
 		return Counts{}, fmt.Errorf("java cannot be run: %w; scripts/setup test installs it", err)
 	}
-	counts, lines, err := check(model.Of, t, out, command.Wait)
-	if err != nil {
-		cancel()
+	var failed error // TLC, of which then not all was read
+	counts, lines, err := check(model.Of, t, out, func() error {
+		failed = command.Wait()
+		return failed
+	})
+	switch {
+	case failed != nil:
+		return counts, fmt.Errorf("%s: TLC failed: %w; it says:\n%s", model.Name, errors.Join(ctx.Err(), failed), strings.Join(lines, "\n"))
+	case err != nil:
+		cancel() // it may be at it still
 		command.Wait()
-		if ctx.Err() != nil && command.ProcessState != nil && !command.ProcessState.Success() && len(lines) > 0 {
-			err = fmt.Errorf("%w; TLC says:\n%s", err, strings.Join(lines, "\n"))
-		}
 		return counts, fmt.Errorf("%s: %w", model.Name, err)
 	}
 	return counts, nil
