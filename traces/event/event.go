@@ -65,9 +65,6 @@ type Slot struct {
 	Taken bool    `json:"taken,omitempty"`
 }
 
-// Committed says whether the slot's last write, if it had one, was committed.
-func (s *Slot) Committed() bool { return s.Acks == 1<<16-1 || s.Seq == 0 }
-
 // Actions names the events, those of coordinators, replicas and clients.
 var Actions = []string{
 	"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest", "HandleReadReply",
@@ -119,11 +116,6 @@ func (s *Session) UnmarshalText(b []byte) error {
 type Version struct {
 	Epoch uint32
 	Seq   uint64
-}
-
-// Less says whether v is older than w.
-func (v Version) Less(w Version) bool {
-	return v.Epoch < w.Epoch || v.Epoch == w.Epoch && v.Seq < w.Seq
 }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Epoch, v.Seq) }
