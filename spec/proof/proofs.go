@@ -3,8 +3,6 @@
 package main
 
 import (
-	"fmt"
-
 	"dalio/spec/proof/edges"
 	"dalio/spec/proof/logic"
 	"dalio/spec/proof/solver"
@@ -30,11 +28,11 @@ const onlyBroken = "only without a cure"
 func proofs() ([]proof, error) {
 	dalio, err := theory.Dalio()
 	if err != nil {
-		return nil, fmt.Errorf("the theory of Dalio.tla: %w", err)
+		return nil, err
 	}
 	shard, err := theory.Shard()
 	if err != nil {
-		return nil, fmt.Errorf("the theory of Shard.tla: %w", err)
+		return nil, err
 	}
 	return []proof{
 		{

@@ -3,6 +3,8 @@
 package eval
 
 import (
+	"slices"
+
 	"dalio/spec/proof/logic"
 )
 
@@ -56,19 +58,10 @@ func (c *compiler) compile(e *logic.Expr, scope map[*logic.Var]int) *node {
 	}
 	for _, a := range n.args {
 		for _, v := range a.free {
-			if !has(n.free, v) && !has(n.vars, v) {
+			if !slices.Contains(n.free, v) && !slices.Contains(n.vars, v) {
 				n.free = append(n.free, v)
 			}
 		}
 	}
 	return n
-}
-
-func has(list []int, v int) bool {
-	for _, w := range list {
-		if w == v {
-			return true
-		}
-	}
-	return false
 }

@@ -121,7 +121,7 @@ func (s *State) Set(name string, value int, args ...int) {
 
 // Clone is a copy that can be changed by itself.
 func (s *State) Clone() *State {
-	c := &State{Universe: s.Universe, relations: slices.Clone(s.relations), functions: slices.Clone(s.functions)}
+	c := s.Fork()
 	for i := range c.relations {
 		c.relations[i] = slices.Clone(c.relations[i])
 		c.functions[i] = slices.Clone(c.functions[i])

@@ -173,7 +173,7 @@ func (s *System) stepsOf(a *action, from *State) []*Step {
 
 // apply is the state after action a by the arguments that m has.
 func (s *System) apply(m *machine, a *action) *State {
-	to := &State{Universe: m.now.Universe, relations: slices.Clone(m.now.relations), functions: slices.Clone(m.now.functions)}
+	to := m.now.Fork()
 	for _, u := range a.updates {
 		if s.Theory.Symbols[u.sym].Sort == logic.Bool {
 			to.relations[u.sym] = s.tuples(m, u)

@@ -41,7 +41,7 @@ const (
 )
 
 // Changes tells whether a symbol is part of the state.
-func (s *Symbol) Changes() bool { return s.Role == State || s.Role == Message }
+func (sym *Symbol) Changes() bool { return sym.Role == State || sym.Role == Message }
 
 // Var is a variable. Two of the same name are different variables.
 type Var struct {

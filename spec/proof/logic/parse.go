@@ -59,7 +59,6 @@ func Parse(text string) (*Theory, error) {
 	}
 	t := &Theory{letters: map[string]Sort{}, byName: map[string]*Symbol{}, defs: map[string]*definition{}}
 	p := &parser{theory: t, tokens: tokens}
-	defer func() { p.tokens = nil }()
 	if err := p.guard(p.theoryText); err != nil {
 		return nil, err
 	}

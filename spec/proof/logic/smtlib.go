@@ -15,7 +15,7 @@ func (e *Expr) SMT() string {
 	return p.String()
 }
 
-// Name is the name of sym in SMT-LIB 2, before the step or after it.
+// NameAt is the name of sym in SMT-LIB 2, before the step or after it.
 func (sym *Symbol) NameAt(next bool) string {
 	if next {
 		return "|" + sym.Name + "'|"

@@ -4,6 +4,7 @@ package solver
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -217,8 +218,8 @@ func (in *interpretation) eval(e sexpr, scope map[string]int) (int, error) {
 }
 
 var operators = map[string]func([]int) int{
-	"and": func(a []int) int { return value(!has(a, 0)) },
-	"or":  func(a []int) int { return value(has(a, 1)) },
+	"and": func(a []int) int { return value(!slices.Contains(a, 0)) },
+	"or":  func(a []int) int { return value(slices.Contains(a, 1)) },
 	"not": func(a []int) int { return 1 - a[0] },
 	"=>":  func(a []int) int { return value(a[0] == 0 || a[1] == 1) },
 	"=":   func(a []int) int { return value(a[0] == a[1]) },
@@ -240,13 +241,4 @@ var operators = map[string]func([]int) int{
 		}
 		return a[0] - a[1]
 	},
-}
-
-func has(list []int, v int) bool {
-	for _, w := range list {
-		if w == v {
-			return true
-		}
-	}
-	return false
 }

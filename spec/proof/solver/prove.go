@@ -111,14 +111,3 @@ func prove(ctx context.Context, of, text string, goals []goal, limit time.Durati
 	}
 	return out, nil
 }
-
-// Script is the whole question whether goal of action a can be violated, as text
-// for z3.
-func Script(t *logic.Theory, a *logic.Action, goalName string, off map[string]bool) string {
-	for _, g := range goals(t, a) {
-		if g.name == goalName {
-			return prelude(t, off) + from(t) + step(a) + assert(logic.Not(g.formula)) + "(check-sat)\n"
-		}
-	}
-	return ""
-}
