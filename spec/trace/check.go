@@ -67,10 +67,11 @@ func (c *checker) run(ctx context.Context, name string, w *world, chunks []*chun
 	if err := os.WriteFile(output, text, 0o644); err != nil {
 		return nil, err
 	}
-	if !strings.Contains(string(text), "Model checking completed. No error has been found.") {
+	verdicts, counts := parseVerdicts(string(text), len(chunks))
+	if !counts.Completed {
 		return nil, fmt.Errorf("TLC did not get through, see %s: %s", output, firstError(string(text)))
 	}
-	return parseVerdicts(string(text), len(chunks)), os.RemoveAll(scratch)
+	return verdicts, os.RemoveAll(scratch)
 }
 
 // prepare fills the directory of a run.
@@ -110,9 +111,10 @@ func firstError(text string) string {
 	return "it says nothing"
 }
 
-func parseVerdicts(text string, n int) []verdict {
-	verdicts := make([]verdict, n)
+func parseVerdicts(text string, n int) (verdicts []verdict, counts jar.Counts) {
+	verdicts = make([]verdict, n)
 	for line := range strings.SplitSeq(text, "\n") {
+		counts.Read(line)
 		line = strings.Trim(strings.TrimSpace(line), `"`)
 		var chunk, step int
 		if n, _ := fmt.Sscanf(line, "accepted %d", &chunk); n == 1 {
@@ -121,7 +123,7 @@ func parseVerdicts(text string, n int) []verdict {
 			verdicts[chunk-1].reached = max(verdicts[chunk-1].reached, step)
 		}
 	}
-	return verdicts
+	return verdicts, counts
 }
 
 // runAll checks chunks in several runs, some at a time, and returns their verdicts in
