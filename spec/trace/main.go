@@ -128,7 +128,7 @@ func (c config) read(path, name string) (*trace, error) {
 }
 
 func (t *trace) world(some []*chunk) *world {
-	return worldOf(t.interpreter, some, t.members, t.serving)
+	return worldOf(t.interpreter, some)
 }
 
 // check has TLC check the trace, and says at which line it leaves the specification,

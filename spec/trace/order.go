@@ -98,12 +98,12 @@ func (g *graph) bySequence() {
 // bySlot orders the steps that looked at one slot: first by word, then, of those that
 // saw the owner too, by owner and word.
 func (g *graph) bySlot() {
-	words, owners := map[event.Session][]int32{}, map[event.Session][]int32{}
+	words, owners := map[uint32][]int32{}, map[uint32][]int32{}
 	for i, s := range g.steps {
 		if s.Slot == nil || s.action == ignored {
 			continue
 		}
-		slot := event.Session(slotOf(s.Event))
+		slot := slotOf(s.Event)
 		words[slot] = append(words[slot], int32(i))
 		if s.Slot.Owner != 0 {
 			owners[slot] = append(owners[slot], int32(i))

@@ -93,8 +93,8 @@ type world struct {
 }
 
 // worldOf numbers the slots and the tellers of chunks.
-func worldOf(in *interpreter, chunks []*chunk, members, serving uint16) *world {
-	w := &world{epoch: in.epoch, ids: in.ids, members: members, serving: serving, slots: map[uint32]int{}, tellers: map[string]int{}}
+func worldOf(in *interpreter, chunks []*chunk) *world {
+	w := &world{epoch: in.epoch, ids: in.ids, members: in.members, serving: in.serving, slots: map[uint32]int{}, tellers: map[string]int{}}
 	for _, c := range chunks {
 		for _, slot := range slices.Sorted(maps.Keys(c.end.entries)) {
 			number(w.slots, slot)

@@ -54,7 +54,7 @@ func TestRecorded(t *testing.T) {
 		}
 		in, chunks = seen, append(chunks, cut(steps, chunkLength)...)
 	}
-	verdicts, err := startChecker(t).run(t.Context(), "recorded", worldOf(in, chunks, in.members, in.serving), chunks)
+	verdicts, err := startChecker(t).run(t.Context(), "recorded", worldOf(in, chunks), chunks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestAlterations(t *testing.T) {
 		worlds = in
 	}
 	c := startChecker(t)
-	verdicts, err := c.run(t.Context(), "altered", worldOf(worlds, chunks, worlds.members, worlds.serving), chunks)
+	verdicts, err := c.run(t.Context(), "altered", worldOf(worlds, chunks), chunks)
 	if err != nil {
 		t.Fatal(err)
 	}
