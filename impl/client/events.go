@@ -20,6 +20,15 @@ func (l *lane) tell(e *event.Event) {
 	l.client.options.Events.Record(e)
 }
 
+// tellSending tells of what sends m.
+func (l *lane) tellSending(e *event.Event, m *protocol.Message) {
+	e.Sends = m.Type.String()
+	if m.Type == protocol.OpenRequest {
+		e.Nonce = m.Request
+	}
+	l.tell(e)
+}
+
 // nameOf names a lane by the port of its client's socket.
 func nameOf(conn net.PacketConn, index int) string {
 	port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port()
@@ -31,26 +40,18 @@ func (l *lane) tellInvoked(name string, op protocol.Op, m *protocol.Message) {
 	if l.client.options.Events == nil {
 		return
 	}
-	e := &event.Event{Event: name, Key: event.Hash(protocol.KeyHash(l.key)), Session: event.Session(l.session.ID), Sends: m.Type.String()}
+	e := &event.Event{Event: name, Key: event.Hash(protocol.KeyHash(l.key)), Session: event.Session(l.session.ID)}
 	if op != protocol.OpNone {
 		e.Value = events.Value(op, protocol.Digest(l.key, l.value))
 	}
-	if m.Type == protocol.OpenRequest {
-		e.Nonce = m.Request
-	}
-	l.tell(e)
+	l.tellSending(e, m)
 }
 
 // tellSent tells of a message that is sent again.
 func (l *lane) tellSent(m *protocol.Message) {
-	if l.client.options.Events == nil {
-		return
+	if l.client.options.Events != nil {
+		l.tellSending(&event.Event{Event: "Retry", Session: event.Session(m.Session)}, m)
 	}
-	e := &event.Event{Event: "Retry", Session: event.Session(m.Session), Sends: m.Type.String()}
-	if m.Type == protocol.OpenRequest {
-		e.Nonce = m.Request
-	}
-	l.tell(e)
 }
 
 // tellAnswered tells of an answer that the call was waiting for.
