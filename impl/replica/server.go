@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -139,19 +140,37 @@ func Listen(addr string, o Options) (*Server, error) {
 	if err != nil || !at.Addr().Is4() {
 		return nil, fmt.Errorf("replica address %q: an IPv4 address and port is needed, such as 10.0.0.2:%d", addr, protocol.Port)
 	}
-	packets, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	packets, api, err := listenOnOnePort(at)
 	if err != nil {
-		return nil, fmt.Errorf("open the replica's socket: %w", err)
+		return nil, err
 	}
-	// The control API has the same port.
-	if o.API, err = net.Listen("tcp4", packets.LocalAddr().String()); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the replica's control port: %w", err), packets.Close())
-	}
+	o.API = api
 	s, err := New(packets, o)
 	if err != nil {
 		return nil, errors.Join(err, packets.Close(), o.API.Close())
 	}
 	return s, nil
+}
+
+// listenOnOnePort opens a replica's socket and, on the port of the same number, that of
+// its control API. If the kernel is to choose, what it chooses for one may be taken for
+// the other: then it chooses again.
+func listenOnOnePort(at netip.AddrPort) (*net.UDPConn, net.Listener, error) {
+	const tries = 16
+	for try := 1; ; try++ {
+		packets, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the replica's socket: %w", err)
+		}
+		api, err := net.Listen("tcp4", packets.LocalAddr().String())
+		if err == nil {
+			return packets, api, nil
+		}
+		err = errors.Join(fmt.Errorf("open the replica's control port: %w", err), packets.Close())
+		if at.Port() != 0 || try == tries || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, nil, err
+		}
+	}
 }
 
 // New returns a Server on a socket, which is the server's from then on.
