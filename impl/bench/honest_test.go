@@ -172,12 +172,13 @@ func TestDeadline(t *testing.T) {
 
 // TestSuite takes one short round and looks at the report.
 func TestSuite(t *testing.T) {
-	// Other tests run at the same time, and may disturb a round or two.
-	const rounds = 3
+	const rounds = 1
 	settings := testSettings(t)
 	// Few lanes would show what it costs to wake a thread, and little else.
 	settings.Lanes = 0
-	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 50 * time.Millisecond},
+	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
+	// a second when others wait for it, and a window must see more than that pause.
+	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond},
 		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender()}, Echo: echoContender()}
 	report, err := suite.Run(t.Context())
 	if err != nil {
