@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -32,6 +33,7 @@ const (
 	countersMap   = coordinatorMapCounters
 	eventsMap     = eventfulMapEvents
 	maxDevices    = len(membership{}.Leaving)
+	metadataSize  = uint32(unsafe.Sizeof(multicastMeta{}))
 	committedAcks = 1<<protocol.MaxMembers - 1
 	// maxEpoch is the last epoch that session ids and entries have room for.
 	maxEpoch = 1<<24 - 1
@@ -238,6 +240,26 @@ func (c *counterSet) add(others []counterSet) {
 		sum(c.Activities[:], o.Activities[:])
 		sum(c.Reads[:], o.Reads[:])
 	}
+}
+
+// tell fills in why a frame was dropped and which handler it reached, by what was
+// counted before and after it.
+func (c *counterSet) tell(before *counterSet, o *protocol.Outcome) error {
+	var drops, actions uint64
+	for i, n := range &c.Drops {
+		if n != before.Drops[i] {
+			o.Reason, drops = protocol.Reason(i), drops+n-before.Drops[i]
+		}
+	}
+	for i, n := range &c.Actions {
+		if n != before.Actions[i] {
+			o.Action, actions = actionNames[i], actions+n-before.Actions[i]
+		}
+	}
+	if drops > 1 || actions > 1 || (o.Verdict == protocol.Drop) != (o.Reason != protocol.NotDropped) {
+		return fmt.Errorf("verdict %v, with %d drops counted, for %v at last, and %d actions", o.Verdict, drops, o.Reason, actions)
+	}
+	return nil
 }
 
 func sum(into, from []uint64) {

@@ -3,7 +3,7 @@
 package bpf
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -139,33 +139,26 @@ func (r *Rig) Handle(frame []byte) (Handled, error) {
 	if err != nil {
 		return Handled{}, fmt.Errorf("run coordinator: %w", err)
 	}
-	var h Handled
-	switch verdict {
-	case xdpPass:
-		h.Verdict = protocol.Pass
-	case xdpDrop:
-		h.Verdict = protocol.Drop
-	case xdpTransmit:
-		h.Verdict, h.Frames = protocol.Transmit, [][]byte{append([]byte(nil), out[data:]...)}
-	case xdpRedirect:
-		h.Verdict = protocol.Multicast
-		if h.Frames, err = r.multicast(data, append([]byte(nil), out...)); err != nil {
+	o, err := outcomeOf(verdict, data, out)
+	if err != nil {
+		return Handled{}, err
+	}
+	h := Handled{Verdict: o.Verdict}
+	switch o.Verdict {
+	case protocol.Transmit:
+		h.Frames = [][]byte{bytes.Clone(o.Frame)}
+	case protocol.Multicast:
+		if h.Frames, err = r.multicast(o.Targets, data, bytes.Clone(out)); err != nil {
 			return h, err
 		}
-	default:
-		return h, fmt.Errorf("coordinator returned %d, no verdict of Dalio", verdict)
 	}
-	return h, r.account(&h)
+	return h, r.account(&h, o)
 }
 
 // multicast addresses the copies of a frame that comes with its metadata, as often
 // as the group has entries for members that it is for.
-func (r *Rig) multicast(data uint32, broadcast []byte) ([][]byte, error) {
-	if data < 8 {
-		return nil, fmt.Errorf("redirect with %d bytes of metadata", data)
-	}
-	var frames [][]byte
-	for range bits.OnesCount16(binary.NativeEndian.Uint16(broadcast[4:])) {
+func (r *Rig) multicast(targets uint16, data uint32, broadcast []byte) (frames [][]byte, err error) {
+	for range bits.OnesCount16(targets) {
 		verdict, data, out, err := r.runProgram(r.copies, data, broadcast)
 		if err != nil {
 			return nil, fmt.Errorf("address a copy: %w", err)
@@ -173,7 +166,7 @@ func (r *Rig) multicast(data uint32, broadcast []byte) ([][]byte, error) {
 		if verdict != xdpPass {
 			return nil, fmt.Errorf("the clone program returned %d for a copy", verdict)
 		}
-		frames = append(frames, append([]byte(nil), out[data:]...))
+		frames = append(frames, bytes.Clone(out[data:]))
 	}
 	return frames, nil
 }
@@ -186,32 +179,21 @@ func (r *Rig) runProgram(p *ebpf.Program, data uint32, in []byte) (verdict, at u
 }
 
 // account says by the counters what was done.
-func (r *Rig) account(h *Handled) error {
-	before := r.counted
+func (r *Rig) account(h *Handled, o protocol.Outcome) error {
 	after, err := r.readCounters()
 	if err != nil {
 		return err
 	}
+	before := r.counted
 	r.counted = after
-	for i := range after.Actions {
-		if after.Actions[i] != before.Actions[i] {
-			h.Action = actionNames[i]
-		}
-	}
+	err = after.tell(&before, &o)
+	h.Action, h.Reason = o.Action, o.Reason
 	for i := range after.Activities {
 		if after.Activities[i] != before.Activities[i] {
 			h.Done |= 1 << i
 		}
 	}
-	for i := range after.Drops {
-		if after.Drops[i] != before.Drops[i] {
-			h.Reason = protocol.Reason(i)
-		}
-	}
-	if (h.Verdict == protocol.Drop) != (h.Reason != protocol.NotDropped) {
-		return fmt.Errorf("verdict %v, but the reason counted is %v", h.Verdict, h.Reason)
-	}
-	return nil
+	return err
 }
 
 // loaded returns the maps that the coordinator program uses, by their names.

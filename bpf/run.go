@@ -61,18 +61,8 @@ func (d *DataPlane) handleFrom(ingress int, frame []byte) (protocol.Outcome, int
 	if err != nil {
 		return o, 0, err
 	}
-	for i, n := range after.Actions {
-		if n != before.Actions[i] {
-			o.Action = actionNames[i]
-		}
-	}
-	for i, n := range after.Drops {
-		if n != before.Drops[i] {
-			o.Reason = protocol.Reason(i)
-		}
-	}
-	if (o.Verdict == protocol.Drop) != (o.Reason != protocol.NotDropped) {
-		return o, 0, fmt.Errorf("verdict %v, but the reason counted is %v", o.Verdict, o.Reason)
+	if err := after.tell(&before, &o); err != nil {
+		return o, 0, err
 	}
 	return o, egress, nil
 }
@@ -86,26 +76,37 @@ func (d *DataPlane) run(frame []byte, ingress int) (o protocol.Outcome, egress i
 		return o, 0, fmt.Errorf("run coordinator on a frame of %d bytes (the kernel wants %d at least): %w",
 			len(frame), minFrame, err)
 	}
+	if o, err = outcomeOf(verdict, out.Data, run.DataOut); err != nil {
+		return o, 0, err
+	}
+	switch {
+	case o.Verdict == protocol.Transmit:
+		egress = ingress
+	case o.Verdict == protocol.Multicast && o.Targets == 0:
+		o.Verdict, egress = protocol.Transmit, int(binary.NativeEndian.Uint32(run.DataOut))
+	}
+	return o, egress, nil
+}
+
+// outcomeOf says what the coordinator program, having returned a verdict, made of a
+// frame: out is what it left, the frame after that many bytes of metadata.
+func outcomeOf(verdict, metadata uint32, out []byte) (o protocol.Outcome, err error) {
 	switch verdict {
 	case xdpPass:
 		o.Verdict = protocol.Pass
 	case xdpDrop:
 		o.Verdict = protocol.Drop
-		return o, 0, nil
+		return o, nil
 	case xdpTransmit:
-		o.Verdict, egress = protocol.Transmit, ingress
+		o.Verdict = protocol.Transmit
 	case xdpRedirect:
-		o.Verdict = protocol.Multicast
-		if out.Data < 8 {
-			return o, 0, fmt.Errorf("redirect with %d bytes of metadata", out.Data)
+		if metadata < metadataSize || len(out) < int(metadata) {
+			return o, fmt.Errorf("redirect of %d bytes, %d of them metadata", len(out), metadata)
 		}
-		o.Targets = binary.NativeEndian.Uint16(run.DataOut[4:])
-		if o.Targets == 0 {
-			o.Verdict, egress = protocol.Transmit, int(binary.NativeEndian.Uint32(run.DataOut))
-		}
+		o.Verdict, o.Targets = protocol.Multicast, binary.NativeEndian.Uint16(out[4:])
 	default:
-		return o, 0, fmt.Errorf("coordinator returned %d, no verdict of Dalio", verdict)
+		return o, fmt.Errorf("coordinator returned %d, no verdict of Dalio", verdict)
 	}
-	o.Frame = run.DataOut[out.Data:]
-	return o, egress, nil
+	o.Frame = out[metadata:]
+	return o, nil
 }

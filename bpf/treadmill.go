@@ -3,7 +3,6 @@
 package bpf
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -24,7 +23,7 @@ type Treadmill struct {
 	*DataPlane
 
 	counters      *ebpf.Memory
-	before, after counted
+	before, after counterSet
 	entries       []sessionEntry
 	slots         []uint32
 	cursor        uint32
@@ -32,13 +31,6 @@ type Treadmill struct {
 	lookup        lookupBatch
 	// The kernel is given addresses of these, which never move.
 	in, out [maxOutput]byte
-}
-
-// counted is the first part of the counters: why frames were dropped, and which
-// handlers they reached.
-type counted struct {
-	Drops   [len(counterSet{}.Drops)]uint64
-	Actions [len(counterSet{}.Actions)]uint64
 }
 
 // maxOutput is more than the largest frame that Handle takes, with metadata.
@@ -111,57 +103,20 @@ func (t *Treadmill) Handle(frame []byte) (protocol.Outcome, error) {
 	if errno != 0 {
 		return protocol.Outcome{}, fmt.Errorf("run coordinator on a frame of %d bytes: %w", len(frame), errno)
 	}
-	o, err := t.outcome()
+	metadata := uint32(0)
+	if a.result == xdpRedirect {
+		metadata = metadataSize // Nothing else has any.
+	}
+	o, err := outcomeOf(a.result, metadata, t.out[:a.sizeOut])
 	if err != nil {
 		return o, err
 	}
-	return o, t.count(&o)
-}
-
-// outcome reads what the program left.
-func (t *Treadmill) outcome() (o protocol.Outcome, err error) {
-	out := t.out[:t.run.sizeOut]
-	switch t.run.result {
-	case xdpPass:
-		o.Verdict, o.Frame = protocol.Pass, out
-	case xdpDrop:
-		o.Verdict = protocol.Drop
-	case xdpTransmit:
-		o.Verdict, o.Frame = protocol.Transmit, out
-	case xdpRedirect:
-		const metadata = int(unsafe.Sizeof(multicastMeta{}))
-		if len(out) < metadata {
-			return o, fmt.Errorf("redirect of %d bytes, without metadata", len(out))
-		}
-		o.Verdict, o.Targets, o.Frame = protocol.Multicast, binary.NativeEndian.Uint16(out[4:]), out[metadata:]
-	default:
-		return o, fmt.Errorf("coordinator returned %d, no verdict of Dalio", t.run.result)
-	}
-	return o, nil
-}
-
-// count finds the reason and the action of the last frame in the counters.
-func (t *Treadmill) count(o *protocol.Outcome) error {
 	if _, err := t.counters.ReadAt(bytesOf(&t.after), 0); err != nil {
-		return fmt.Errorf("read counters: %w", err)
+		return o, fmt.Errorf("read counters: %w", err)
 	}
-	steps := uint64(0)
-	for i, n := range &t.after.Drops {
-		if n != t.before.Drops[i] {
-			o.Reason, steps = protocol.Reason(i), steps+n-t.before.Drops[i]
-		}
-	}
-	dropped := steps
-	for i, n := range &t.after.Actions {
-		if n != t.before.Actions[i] {
-			o.Action, steps = actionNames[i], steps+n-t.before.Actions[i]
-		}
-	}
+	err = t.after.tell(&t.before, &o)
 	t.before = t.after
-	if dropped > 1 || steps-dropped > 1 || (o.Verdict == protocol.Drop) != (o.Reason != protocol.NotDropped) {
-		return fmt.Errorf("verdict %v, with %d drops counted, for %v at last, and %d actions", o.Verdict, dropped, o.Reason, steps-dropped)
-	}
-	return nil
+	return o, err
 }
 
 // bytesOf gives the memory of a value without pointers.
