@@ -32,6 +32,7 @@ const (
 	stationsMap   = coordinatorMapStations
 	countersMap   = coordinatorMapCounters
 	eventsMap     = eventfulMapEvents
+	eventPartsMap = eventfulMapEventParts
 	maxDevices    = len(membership{}.Leaving)
 	metadataSize  = uint32(unsafe.Sizeof(multicastMeta{}))
 	committedAcks = 1<<protocol.MaxMembers - 1

@@ -84,28 +84,24 @@ type EventReader struct {
 // Events returns a reader of the events that nobody has read yet, or ErrNoEvents.
 // The caller must Close it.
 func (d *DataPlane) Events() (*EventReader, error) {
-	ids, err := mapsOf(d.objects.Coordinator)
+	maps, err := openMaps(d.objects.Coordinator)
 	if err != nil {
 		return nil, fmt.Errorf("find the ring of events: %w", err)
 	}
-	r := &EventReader{}
-	for _, id := range ids {
-		m, err := ebpf.NewMapFromID(id)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("find the ring of events: %w", err), r.Close())
-		}
-		switch {
-		case m.Type() == ebpf.RingBuf:
-			r.id, r.events = id, m
-		case m.Type() == ebpf.PerCPUArray && m.ValueSize() == eventSize:
-			r.parts = m
-		default:
-			m.Close()
-		}
+	r := &EventReader{events: maps[eventsMap], parts: maps[eventPartsMap]}
+	delete(maps, eventsMap)
+	delete(maps, eventPartsMap)
+	if err := closeMaps(maps); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	if r.events == nil || r.parts == nil {
 		return nil, errors.Join(ErrNoEvents, r.Close())
 	}
+	info, err := r.events.Info()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("find the ring of events: %w", err), r.Close())
+	}
+	r.id, _ = info.ID()
 	if r.ring, err = ringbuf.NewReader(r.events); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the ring of events: %w", err), r.Close())
 	}

@@ -72,12 +72,13 @@ func (d *DataPlane) Pin(dir string) error {
 
 // pinParts pins the links last: without them, what is pinned is no data plane.
 func (d *DataPlane) pinParts(dir string) error {
-	ids, err := mapsOf(d.objects.Coordinator)
+	maps, err := openMaps(d.objects.Coordinator)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := pinMap(dir, id); err != nil {
+	defer closeMaps(maps)
+	for name, m := range maps {
+		if err := m.Pin(filepath.Join(dir, mapPin(name))); err != nil {
 			return err
 		}
 	}
@@ -108,17 +109,34 @@ func mapsOf(program *ebpf.Program) ([]ebpf.MapID, error) {
 	return ids, nil
 }
 
-func pinMap(dir string, id ebpf.MapID) error {
-	m, err := ebpf.NewMapFromID(id)
+// openMaps returns the maps that a program uses, by their names. The caller must
+// close them.
+func openMaps(program *ebpf.Program) (maps map[string]*ebpf.Map, err error) {
+	ids, err := mapsOf(program)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer m.Close()
-	info, err := m.Info()
-	if err != nil {
-		return err
+	maps = map[string]*ebpf.Map{}
+	for _, id := range ids {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return nil, errors.Join(err, closeMaps(maps))
+		}
+		info, err := m.Info()
+		if err != nil {
+			return nil, errors.Join(err, m.Close(), closeMaps(maps))
+		}
+		maps[info.Name] = m
 	}
-	return m.Pin(filepath.Join(dir, mapPin(info.Name)))
+	return maps, nil
+}
+
+func closeMaps(maps map[string]*ebpf.Map) error {
+	var problems []error
+	for _, m := range maps {
+		problems = append(problems, m.Close())
+	}
+	return errors.Join(problems...)
 }
 
 // Release closes a pinned data plane without detaching it, so that it goes on and

@@ -27,7 +27,7 @@ type Rig struct {
 	now    time.Duration
 	// counted is what the counters were after the last frame.
 	counted counterSet
-	in, out []byte
+	out     []byte
 }
 
 // Handled is what became of a frame.
@@ -45,14 +45,18 @@ type Handled struct {
 // ActivityNames are the names of what a data plane counts beside drops and actions.
 func ActivityNames() []string { return activityNames[:] }
 
-// LoadRig is Load with a clock that stands at 0 until SetClock. The caller must Close it.
+// LoadRig is Load with a clock that stands at 0 until SetClock; the data plane must be
+// one for one device, without events. The caller must Close it.
 func LoadRig(o Options) (*Rig, error) {
+	if o.SeveralDevices || o.Events {
+		return nil, fmt.Errorf("%w: a rig is for one device, and without events", ErrOptions)
+	}
 	o.clockStands = 1
 	d, err := Load(o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{DataPlane: d, in: make([]byte, 0, rigFrame), out: make([]byte, rigFrame+256)}
+	r := &Rig{DataPlane: d, out: make([]byte, rigFrame+256)}
 	d.now = func() time.Duration { return r.now }
 	if r.copies, err = d.loadCopies(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the clone program's body: %w", err), d.Close())
@@ -69,18 +73,14 @@ func (d *DataPlane) loadCopies() (*ebpf.Program, error) {
 	if err := configure(spec, d.options); err != nil {
 		return nil, err
 	}
-	maps, err := d.loaded()
+	if err := sameLayout(spec, d.options); err != nil {
+		return nil, err
+	}
+	maps, err := openMaps(d.objects.Coordinator)
 	if err != nil {
 		return nil, err
 	}
-	if err := sameLayout(spec); err != nil {
-		return nil, err
-	}
-	defer func() {
-		for _, m := range maps {
-			m.Close()
-		}
-	}()
+	defer closeMaps(maps)
 	for name := range spec.Programs {
 		if name != copiesProgAddressCopy {
 			delete(spec.Programs, name)
@@ -196,31 +196,10 @@ func (r *Rig) account(h *Handled, o protocol.Outcome) error {
 	return err
 }
 
-// loaded returns the maps that the coordinator program uses, by their names.
-func (d *DataPlane) loaded() (map[string]*ebpf.Map, error) {
-	ids, err := mapsOf(d.objects.Coordinator)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]*ebpf.Map{}
-	for _, id := range ids {
-		m, err := ebpf.NewMapFromID(id)
-		if err != nil {
-			return nil, err
-		}
-		info, err := m.Info()
-		if err != nil {
-			return nil, errors.Join(err, m.Close())
-		}
-		found[info.Name] = m
-	}
-	return found, nil
-}
-
 // sameLayout says whether the copies' program finds the variables where the
-// coordinator has them.
-func sameLayout(copies *ebpf.CollectionSpec) error {
-	coordinator, err := embedded(false)
+// coordinator that is loaded has them.
+func sameLayout(copies *ebpf.CollectionSpec, o Options) error {
+	coordinator, err := readObject(o)
 	if err != nil {
 		return err
 	}

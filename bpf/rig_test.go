@@ -85,3 +85,11 @@ func TestRigAgainstModel(t *testing.T) {
 		give(protocol.Message{Type: protocol.WriteAck, Epoch: 9}, replica(0).Address)
 	}
 }
+
+// TestRigOptions: what the clone program's body was not built for is refused.
+func TestRigOptions(t *testing.T) {
+	for what, o := range map[string]Options{"several devices": {Self: self, SeveralDevices: true}, "events": {Self: self, Events: true}} {
+		_, err := LoadRig(o)
+		expectError(t, "a rig with "+what, err, ErrOptions)
+	}
+}
