@@ -93,17 +93,27 @@ func loadOver(tables map[string]*ebpf.Map, spec *ebpf.ProgramSpec, program asm.I
 // play hands over the occasion's frame in its state, and returns a complaint about
 // what came of it.
 func (b *bench) play(o *occasion) string {
+	got, complaint := b.hand(o)
+	if complaint != "" {
+		return complaint
+	}
+	return b.compare(o, got)
+}
+
+// hand hands over the occasion's frame in its state, and returns what came of it, or a
+// complaint.
+func (b *bench) hand(o *occasion) (got protocol.Outcome, complaint string) {
 	if o.panicked != nil {
-		return fmt.Sprintf("the model panics: %v", o.panicked)
+		return got, fmt.Sprintf("the model panics: %v", o.panicked)
 	}
 	if err := b.dp.Restore(o.before); err != nil {
-		return "restore: " + err.Error()
+		return got, "restore: " + err.Error()
 	}
 	got, _, err := b.dp.run(o.frame, 0)
 	if err != nil {
-		return err.Error()
+		return got, err.Error()
 	}
-	return b.compare(o, got)
+	return got, ""
 }
 
 // compare returns what differs between the outcome of an occasion and what it must be.

@@ -69,15 +69,9 @@ func underRealClock(b *bench) string {
 // playStamped is play for what is sent with a stamp that the model would take from a
 // clock which stands: the bytecode's may be later, but not than now.
 func (b *bench) playStamped(o *occasion, now uint64) string {
-	if o.panicked != nil {
-		return fmt.Sprintf("the model panics: %v", o.panicked)
-	}
-	if err := b.dp.Restore(o.before); err != nil {
-		return "restore: " + err.Error()
-	}
-	got, _, err := b.dp.run(o.frame, 0)
-	if err != nil {
-		return err.Error()
+	got, complaint := b.hand(o)
+	if complaint != "" {
+		return complaint
 	}
 	const at = protocol.FrameOverhead + 80
 	if len(o.want.Frame) >= at+8 && binary.BigEndian.Uint64(o.want.Frame[at:]) == now && len(got.Frame) == len(o.want.Frame) {
