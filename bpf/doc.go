@@ -12,5 +12,7 @@
 // to a device, or to several: the object for those is another one, so that a
 // coordinator with one device pays nothing for them. It can also be run on one
 // frame at a time without any device, which is how it is compared with
-// [protocol.Coordinator].
+// [protocol.Coordinator]: by [DataPlane.HandleFrame], by a [Rig], which also addresses
+// the copies of multicasts and whose clock is the caller's, or by a [Treadmill], of
+// which a frame costs least. One that tells protocol events is a third object.
 package bpf
