@@ -2,8 +2,7 @@
 
 // Command conform compares the specification with the code that is to do what it
 // says: every step of every conformance model is taken by the Go model, and by the
-// control plane's logic; and every pair of a state and a packet by the bytecode. With
-// --only the latter is left out.
+// control plane's logic; and every pair of a state and a packet by the bytecode.
 //
 //	conform [--short] [--only REGEXP] [--evidence README.md]
 //
@@ -13,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -58,31 +58,33 @@ func main() {
 			"ShardEdges": func(c cfg.Config, calls tla.Value) (edges.Coded, error) { return shard.New(c, calls) },
 		}})
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "conform: the code is not what the specification says, or they could not be compared: %v\n", err)
-		os.Exit(1)
+		fail("the code is not what the specification says, or they could not be compared: %v", err)
 	}
-	var packets pairs.Counts
-	if pattern == nil {
-		packets, err = pairs.Run(ctx, os.Stdout, pairs.Options{Root: ".", Short: *short})
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "conform: the bytecode is not what the specification says, or they could not be compared: %v\n", err)
-			os.Exit(1)
-		}
+	packets, err := pairs.Run(ctx, os.Stdout, pairs.Options{Root: ".", Short: *short, Only: pattern})
+	if err != nil {
+		fail("the bytecode is not what the specification says, or they could not be compared: %v", err)
+	}
+	switch none := result.Models == 0; {
+	case none && packets.Pairs == 0 && pattern != nil:
+		usage("--only: no model that is to be compared has such a name")
+	case (none || packets.Pairs == 0) && pattern == nil:
+		fail("there is nothing to compare: no models of steps, or none of pairs")
 	}
 	fmt.Printf("conform: %d models, %d states, %d steps taken, %d altered rules noticed, in %.0f s\n", result.Models, result.States, result.Taken, result.Noticed, time.Since(started).Seconds())
 	if *page != "" {
-		figures := fmt.Sprintf("%d of %d different transitions of %d models, every action taken, %d altered rules noticed; %d of %d different pairs of state and packet on the bytecode",
-			result.Steps, result.Steps, result.Models, result.Noticed, packets.Pairs, packets.Pairs)
-		if err := evidence.Write(*page, "conform", figures); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+		steps := fmt.Sprintf("%d of %d different transitions of %d models, every action taken, %d altered rules noticed",
+			result.Steps, result.Steps, result.Models, result.Noticed)
+		if err := errors.Join(evidence.Write(*page, "conform", steps), evidence.Write(*page, "pairs", packets.Figures())); err != nil {
+			fail("%v", err)
 		}
 	}
-	fmt.Printf("transitions: %d of %d on the model", result.Steps, result.Steps)
-	if pattern == nil {
-		fmt.Printf(", %d of %d on the bytecode", packets.Pairs, packets.Pairs)
-	}
-	fmt.Println()
+	fmt.Printf("transitions: %d of %d on the model, %d of %d on the bytecode\n", result.Steps, result.Steps, packets.Pairs, packets.Pairs)
+}
+
+// fail ends the command because something differs, or could not be compared or told.
+func fail(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "conform: "+format+"\n", args...)
+	os.Exit(1)
 }
 
 func usage(problem string) {

@@ -64,7 +64,8 @@ type runner struct {
 }
 
 // Run compares the models of spec/conform, below root, the directory of go.mod. The
-// error tells the first differences of each model.
+// error tells the first differences of each model. If no model is chosen, there is
+// none, and the result has 0 models.
 func Run(ctx context.Context, root string, options Options) (Result, error) {
 	// The checkers run in other directories.
 	root, err := filepath.Abs(root)
@@ -79,6 +80,12 @@ func Run(ctx context.Context, root string, options Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	chosen := slices.DeleteFunc(slices.Clone(manifest.Models), func(m Model) bool {
+		return options.Short && !m.Short || options.Only != nil && !options.Only.MatchString(m.Name)
+	})
+	if len(chosen) == 0 {
+		return Result{}, nil
+	}
 	artifact, err := jar.Pinned(root)
 	if err == nil {
 		r.jar, err = jar.Fetch(ctx, root, artifact)
@@ -88,12 +95,6 @@ func Run(ctx context.Context, root string, options Options) (Result, error) {
 	}
 	if err != nil {
 		return Result{}, err
-	}
-	chosen := slices.DeleteFunc(slices.Clone(manifest.Models), func(m Model) bool {
-		return options.Short && !m.Short || options.Only != nil && !options.Only.MatchString(m.Name)
-	})
-	if len(chosen) == 0 {
-		return Result{}, errors.New("no conformance model has such a name")
 	}
 	problems := make([]error, len(chosen))
 	next := make(chan int)

@@ -22,7 +22,8 @@ import (
 // Run runs every pair of the models on the reference model and on the bytecode, and
 // returns how many there were. It prints a line for each model to w. An error names
 // the first pair that differs and in what, or what else is not as pinned: the counts,
-// the matrix. It wants root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
+// the matrix. If no model is chosen there is none, and no pairs. It wants root, or
+// CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 func Run(ctx context.Context, w io.Writer, o Options) (Counts, error) {
 	root, err := filepath.Abs(o.Root)
 	if err != nil {
