@@ -221,3 +221,15 @@ func TestRename(t *testing.T) {
 		t.Error("a swap done twice changes something")
 	}
 }
+
+func TestRenamings(t *testing.T) {
+	all := Renamings([]Model{"r1", "r2", "r3"}, []Model{"s1", "s2"})
+	v := parse(t, `<<r1, r2, r3, s1, s2>>`)
+	different := map[string]bool{}
+	for _, by := range all {
+		different[Rename(v, by).String()] = true
+	}
+	if len(all) != 12 || len(different) != 12 || !Equal(Rename(v, all[0]), v) {
+		t.Errorf("the renamings are %v", all)
+	}
+}

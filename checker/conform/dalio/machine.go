@@ -30,7 +30,7 @@ func New(c cfg.Config, calls tla.Value) (*Machine, error) {
 	}
 	m := &Machine{constants: k, Coordinator: handle, Replica: (*protocol.Replica).Handle, Session: (*protocol.Session).HandleWriteResponse}
 	// The order matters to whom a gated read asks, and only if there are several.
-	edges.Orders(k.replicas, func(order []tla.Model) {
+	tla.Orders(k.replicas, func(order []tla.Model) {
 		if len(k.replicas) > 2 || len(m.choices) == 0 {
 			m.choices = append(m.choices, choice{order: order})
 		}

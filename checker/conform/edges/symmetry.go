@@ -2,11 +2,7 @@
 
 package edges
 
-import (
-	"maps"
-
-	"dalio/spec/tla"
-)
+import "dalio/spec/tla"
 
 // Counts says how many different steps a graph has.
 type Counts struct {
@@ -24,7 +20,7 @@ type Counts struct {
 // be exchanged; external says whether an action is not the system's.
 func Count(g *Graph, symmetric [][]tla.Model, external func(action string) bool) Counts {
 	c := Counts{States: len(g.States), ByAction: map[string]int{}}
-	renamings := permutations(symmetric)
+	renamings := tla.Renamings(symmetric...)
 	orbits := map[string]bool{} // The states, each for all that are like it.
 	for i, s := range g.States {
 		least, same := canonical(s, renamings)
@@ -79,42 +75,4 @@ func canonical(s State, renamings []map[tla.Model]tla.Model) (least string, same
 		}
 	}
 	return least, same
-}
-
-// permutations returns every way to exchange the values within each of the sets.
-func permutations(sets [][]tla.Model) []map[tla.Model]tla.Model {
-	all := []map[tla.Model]tla.Model{{}}
-	for _, set := range sets {
-		var longer []map[tla.Model]tla.Model
-		for _, by := range all {
-			Orders(set, func(order []tla.Model) {
-				more := maps.Clone(by)
-				for i, v := range set {
-					more[v] = order[i]
-				}
-				longer = append(longer, more)
-			})
-		}
-		all = longer
-	}
-	return all
-}
-
-// Orders calls do with each order of the values, the given one first.
-func Orders[T comparable](values []T, do func([]T)) { orders(values, nil, do) }
-
-func orders[T comparable](values, chosen []T, do func([]T)) {
-	if len(chosen) == len(values) {
-		do(chosen)
-		return
-	}
-next:
-	for _, v := range values {
-		for _, c := range chosen {
-			if c == v {
-				continue next
-			}
-		}
-		orders(values, append(chosen[:len(chosen):len(chosen)], v), do)
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -30,12 +29,10 @@ type source struct {
 	distinct int
 }
 
-var distinctStates = regexp.MustCompile(`^\d+ states generated, (\d+) distinct states found, 0 states left on queue\.$`)
-
 // read takes what TLC prints, line by line.
 func (s *source) read(r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 1<<20)
-	finished := false
+	var counts jar.Counts
 	var last []string
 	for {
 		line, err := lines.ReadString('\n')
@@ -46,11 +43,8 @@ func (s *source) read(r io.Reader) error {
 			}
 		} else if strings.HasPrefix(line, "Error: ") {
 			return fmt.Errorf("TLC: %s", line)
-		} else if strings.HasPrefix(line, "Model checking completed. No error") {
-			finished = true
-		} else if m := distinctStates.FindStringSubmatch(line); m != nil {
-			s.distinct, _ = strconv.Atoi(m[1])
 		} else {
+			counts.Read(line)
 			last = append(last, line)
 			last = last[max(0, len(last)-20):]
 		}
@@ -61,9 +55,10 @@ func (s *source) read(r io.Reader) error {
 			return err
 		}
 	}
-	if !finished {
+	if !counts.Completed || counts.Left != 0 {
 		return fmt.Errorf("TLC did not finish:\n%s", strings.Join(last, "\n"))
 	}
+	s.distinct = counts.Distinct
 	return nil
 }
 

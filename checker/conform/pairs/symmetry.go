@@ -40,46 +40,22 @@ func (r *register) number(packet string) int {
 
 // newSymmetry returns the symmetry of a model with these packets.
 func (r *register) newSymmetry(packets []tla.Record, replicas, slots []tla.Model, lease uint64) *symmetry {
-	s := &symmetry{constants: fmt.Sprint(replicas, slots, lease)}
-	for _, p := range permutations(replicas) {
-		for _, q := range permutations(slots) {
-			by := map[tla.Model]tla.Model{}
-			for i := range replicas {
-				by[replicas[i]] = p[i]
-			}
-			for i := range slots {
-				by[slots[i]] = q[i]
-			}
-			s.renamings = append(s.renamings, by)
-			image := make([]int, len(packets))
-			for i, packet := range packets {
-				image[i] = r.number(rename(packet, by).String())
-			}
-			s.image = append(s.image, image)
+	s := &symmetry{renamings: tla.Renamings(replicas, slots), constants: fmt.Sprint(replicas, slots, lease)}
+	for _, by := range s.renamings {
+		image := make([]int, len(packets))
+		for i, packet := range packets {
+			image[i] = r.number(tla.Rename(packet, by).String())
 		}
+		s.image = append(s.image, image)
 	}
 	return s
-}
-
-func permutations(of []tla.Model) [][]tla.Model {
-	if len(of) == 0 {
-		return [][]tla.Model{nil}
-	}
-	var all [][]tla.Model
-	for i, first := range of {
-		rest := append(append([]tla.Model{}, of[:i]...), of[i+1:]...)
-		for _, p := range permutations(rest) {
-			all = append(all, append([]tla.Model{first}, p...))
-		}
-	}
-	return all
 }
 
 // form returns the one text that a state shares with those that are the same but for
 // names, and the renamings that lead to it.
 func (s *symmetry) form(state tla.Record) (text string, by []int) {
 	for i, renaming := range s.renamings {
-		switch t := rename(state, renaming).String(); {
+		switch t := tla.Rename(state, renaming).String(); {
 		case text == "" || t < text:
 			text, by = t, []int{i}
 		case t == text:
@@ -109,38 +85,4 @@ func (r *register) enter(s *symmetry, state tla.Record, packets int) (fresh []bo
 		seen[first] = true
 	}
 	return fresh
-}
-
-// rename replaces the names of replicas and slots.
-func rename(v tla.Value, by map[tla.Model]tla.Model) tla.Value {
-	all := func(values []tla.Value) []tla.Value {
-		out := make([]tla.Value, len(values))
-		for i, v := range values {
-			out[i] = rename(v, by)
-		}
-		return out
-	}
-	switch v := v.(type) {
-	case tla.Model:
-		if to, ok := by[v]; ok {
-			return to
-		}
-	case tla.Tuple:
-		return tla.Tuple(all(v))
-	case tla.Set:
-		return tla.NewSet(all(v)...)
-	case tla.Record:
-		out := make(tla.Record, len(v))
-		for i, f := range v {
-			out[i] = tla.Field{Name: f.Name, Value: rename(f.Value, by)}
-		}
-		return out
-	case tla.Function:
-		out := make([]tla.Pair, len(v))
-		for i, p := range v {
-			out[i] = tla.Pair{Key: rename(p.Key, by), Value: rename(p.Value, by)}
-		}
-		return tla.NewFunction(out...)
-	}
-	return v
 }
