@@ -30,7 +30,8 @@
 (*   idle              has it been idle for as long as a session may be?   *)
 (*                                                                         *)
 (* A packet is a message with all fields of the wire format, and           *)
-(*   form              whether it is a whole message for the coordinator   *)
+(*   form              "whole", or why it is no message for the            *)
+(*                     coordinator: "foreign", "length" or "version"       *)
 (*   from              a client or an index: the address that it is from.  *)
 (*                     None has no port, and cannot be answered.           *)
 (* Time is the number of leases, or of half ones, since some time long     *)
@@ -59,6 +60,14 @@ Slot(session) == session[3]
 Before(s, t) == s[1] < t[1] \/ (s[1] = t[1] /\ s[2] < t[2])
 
 Pending(e) == ~e.done
+
+\* A packet that says nothing.
+Blank ==
+  [form |-> "whole", from |-> None, type |-> "none", op |-> "none",
+   status |-> "none", attempt |-> 0, hops |-> 0, epoch |-> 0,
+   replica |-> Nobody, version |-> Zero, digest |-> "", session |-> NoSession,
+   request |-> 0, writer |-> NoSession, hash |-> "", key |-> "",
+   client |-> None, value |-> "", sent |-> 0]
 
 NoEntry == [owner |-> NoSession, nonce |-> 0, request |-> 0, op |-> "none",
             hash |-> "", digest |-> "", seq |-> 0, acks |-> {}, done |-> TRUE,
@@ -349,6 +358,4 @@ Results(c, p) ==
     [] p.type = "Probe"        -> AnswerProbe(c, p)
     [] p.type = "ProbeReply"   -> TakeProbeReply(c, p)
     [] OTHER                   -> Dropped(c, "bad_type")
-
-Forms == {"whole", "foreign", "length", "version"}
 =============================================================================

@@ -16,7 +16,7 @@ CONSTANTS
   Numbers,    \* the sequence numbers that writes may get
   Counts,     \* the numbers of the sessions of a slot
   Times,      \* when the messages were sent that replicas answer
-  HopCounts,      \* of the replies to reads
+  HopCounts,  \* of the replies to reads
   Closes      \* may the epoch be closed?
 
 VARIABLE c
@@ -30,12 +30,6 @@ Epoch == 2    \* the current one, which has one before and one after it
 (* Clients are a and b, and only the messages of a client say a: b is      *)
 (* whom a replica's message is to be answered to.                          *)
 (***************************************************************************)
-Blank ==
-  [form |-> "whole", from |-> None, type |-> "none", op |-> "none",
-   status |-> "none", attempt |-> 0, hops |-> 0, epoch |-> 0,
-   replica |-> Nobody, version |-> Zero, digest |-> "", session |-> NoSession,
-   request |-> 0, writer |-> NoSession, hash |-> "", key |-> "",
-   client |-> None, value |-> "", sent |-> 0]
 
 \* What nobody looks at in a request is not to get through.
 Dirty(p) ==
@@ -301,6 +295,4 @@ Printed ==
   PrintT("RESULTS " \o ToString(<<c,
     [i \in DOMAIN Packets |->
        {Shown(Packets[i], r) : r \in Results(c, Packets[i])}]>>))
-
-IsTotal == \A p \in Alphabet : Results(c, p) # {}
 =============================================================================

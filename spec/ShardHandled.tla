@@ -38,15 +38,7 @@ Coordinator(x, s, acks) ==
 Counted(x, s) ==
   {acks \in SUBSET (Acks(x, s) \cap kernel[x].mask) : ~(Needed(x) \subseteq acks)}
 
-Plain ==
-  [form |-> "whole", from |-> None, op |-> "put", status |-> "none",
-   attempt |-> 0, hops |-> 0, epoch |-> 0, replica |-> H!Nobody,
-   version |-> Zero, digest |-> "", session |-> NoSession, request |-> 0,
-   writer |-> NoSession, hash |-> "", key |-> "", client |-> None,
-   value |-> "", sent |-> 0]
-
-OfType(type) == [f \in DOMAIN Plain \cup {"type"} |->
-                   IF f = "type" THEN type ELSE Plain[f]]
+OfType(type) == [H!Blank EXCEPT !.type = type, !.op = "put"]
 
 Results(x, s, p) ==
   UNION {H!Results(Coordinator(x, s, acks), p) : acks \in Counted(x, s)}
