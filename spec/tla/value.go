@@ -156,6 +156,17 @@ func Apply(f, key Value) Value {
 	return nil
 }
 
+// Except returns a function changed at one key of its domain: [f EXCEPT ![key] = v].
+func Except(f, key, v Value) Value {
+	pairs := Pairs(f)
+	for i, p := range pairs {
+		if Equal(p.Key, key) {
+			pairs[i].Value = v
+		}
+	}
+	return NewFunction(pairs...)
+}
+
 // Pairs returns the pairs of any function, or nil for what is none.
 func Pairs(f Value) []Pair {
 	var pairs []Pair

@@ -233,3 +233,17 @@ func TestRenamings(t *testing.T) {
 		t.Errorf("the renamings are %v", all)
 	}
 }
+
+func TestExcept(t *testing.T) {
+	for _, c := range []struct{ f, key, want string }{
+		{`(r1 :> 1 @@ r2 :> 2)`, `r2`, `(r1 :> 1 @@ r2 :> 0)`},
+		{`[a |-> 1, b |-> 2]`, `"a"`, `[a |-> 0, b |-> 2]`},
+		{`<<1, 2>>`, `2`, `<<1, 0>>`},
+		{`<<1, 2>>`, `3`, `<<1, 2>>`},
+	} {
+		f := parse(t, c.f)
+		if got := Except(f, parse(t, c.key), Int(0)).String(); got != c.want || f.String() != c.f {
+			t.Errorf("%s at %s: %s, want %s; it is now %s", c.f, c.key, got, c.want, f)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package dalio
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -75,12 +76,14 @@ func (c *client) over(r protocol.Result, value tla.Value) {
 
 // tellClient makes of a client its part of a state.
 func (n *names) tellClient(c *client, rest tla.Record) tla.Record {
-	set := func(variable string, v tla.Value) { rest = rest.With(variable, with(rest.Get(variable), c.name, v)) }
+	set := func(variable string, v tla.Value) {
+		rest = rest.With(variable, tla.Except(rest.Get(variable), c.name, v))
+	}
 	set("sessions", n.session(c.session.ID))
 	set("requests", tla.Int(c.request))
 	set("calls", c.call)
 	if again := n.clientOf(string(c.name), rest); !sameSession(c.session, again.session, c.is("open")) {
-		fail("the code's session %+v is not all told: what is would make it %+v", c.session, again.session)
+		edges.Fail("the code's session %+v is not all told: what is would make it %+v", c.session, again.session)
 	}
 	return rest
 }

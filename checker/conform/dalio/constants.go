@@ -43,12 +43,8 @@ var onceOf = map[string]func(kind string) bool{
 func readConstants(c cfg.Config, calls tla.Value) (*constants, error) {
 	k := &constants{calls: calls}
 	for name, text := range c.Constants {
-		value, override := strings.CutPrefix(text, "= ")
-		if !override {
-			k.once = onceOf[strings.TrimPrefix(text, "<- ")]
-			if name == "Once" && k.once == nil {
-				return nil, fmt.Errorf("constant Once %s is not known here", text)
-			}
+		value, plain := strings.CutPrefix(text, "= ")
+		if !plain {
 			continue
 		}
 		v, err := tla.Parse(value)

@@ -5,6 +5,7 @@ package dalio
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -16,14 +17,21 @@ const (
 	committed = 1<<protocol.MaxMembers - 1
 )
 
-// coordinator makes the coordinator of a state.
-func (n *names) coordinator(rest tla.Record) *protocol.Coordinator {
-	c := &protocol.Coordinator{Self: address(self), Epoch: n.epoch, NextSeq: n.lastGiven(rest.Get("nextSeq")),
+// unused makes the coordinator of a shard that nobody has used.
+func (n *names) unused() *protocol.Coordinator {
+	c := &protocol.Coordinator{Self: address(self), Epoch: n.epoch, NextSeq: n.lastGiven(tla.Int(0)),
 		Tick: now, SessionTTL: idleAfter, Serving: n.bits(n.serving), Sessions: make([]protocol.SessionEntry, len(n.slots))}
 	for i := range n.replicas {
 		c.Known[i] = protocol.Member{ID: protocol.ReplicaID(1<<4 | i), Address: replicaAddress(i)}
 		c.Members |= 1 << i
 	}
+	return c
+}
+
+// coordinator makes the coordinator of a state.
+func (n *names) coordinator(rest tla.Record) *protocol.Coordinator {
+	c := n.unused()
+	c.NextSeq = n.lastGiven(rest.Get("nextSeq"))
 	for i, s := range n.slots {
 		c.Sessions[i] = n.entry(tla.Apply(rest.Get("entries"), s).(tla.Record))
 	}
@@ -69,7 +77,7 @@ func (n *names) tellCoordinator(c *protocol.Coordinator, rest tla.Record) tla.Re
 	rest = rest.With("entries", tla.NewFunction(entries...)).With("minted", tla.NewFunction(minted...)).With("nextSeq", nextSeq)
 	again := n.coordinator(rest)
 	if got, want := whatMatters(c), whatMatters(again); !reflect.DeepEqual(got, want) {
-		fail("the code's coordinator %+v is not all told: what is would make it %+v", got, want)
+		edges.Fail("the code's coordinator %+v is not all told: what is would make it %+v", got, want)
 	}
 	return rest
 }

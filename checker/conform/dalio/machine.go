@@ -61,7 +61,7 @@ func (m *Machine) External(action string) bool { return action == "Lose" }
 
 // Initial returns the state of a shard that nobody has used.
 func (m *Machine) Initial() (s edges.State, err error) {
-	defer recoverFailure(&err)
+	defer edges.Failed(&err)
 	n := &names{m.constants, m.choices[0]}
 	each := func(of []tla.Model, value tla.Value) tla.Value {
 		var pairs []tla.Pair
@@ -85,23 +85,7 @@ func (m *Machine) Initial() (s edges.State, err error) {
 		store := protocol.MemoryStore{}
 		rest = n.tellReplica(r, &protocol.Replica{ID: n.replicaID(r), Epoch: n.epoch, Store: store}, store, rest)
 	}
-	first := &protocol.Coordinator{Self: address(self), Epoch: n.epoch, NextSeq: n.lastGiven(tla.Int(0)), Tick: now, SessionTTL: idleAfter,
-		Serving: n.bits(n.serving), Sessions: make([]protocol.SessionEntry, len(n.slots))}
-	for i := range n.replicas {
-		first.Known[i] = protocol.Member{ID: protocol.ReplicaID(1<<4 | i), Address: replicaAddress(i)}
-		first.Members |= 1 << i
-	}
-	return edges.State{Rest: n.tellCoordinator(first, rest)}, nil
-}
-
-func recoverFailure(err *error) {
-	if r := recover(); r != nil {
-		f, ok := r.(failure)
-		if !ok {
-			panic(r)
-		}
-		*err = f.error
-	}
+	return edges.State{Rest: n.tellCoordinator(n.unused(), rest)}, nil
 }
 
 // turn is the taking of all steps from one state.
@@ -113,7 +97,7 @@ type turn struct {
 
 // Successors returns every step of the Go model from a state.
 func (m *Machine) Successors(from edges.State) (steps []edges.Step, err error) {
-	defer recoverFailure(&err)
+	defer edges.Failed(&err)
 	t := &turn{Machine: m, from: from}
 	n := &names{m.constants, m.choices[0]}
 	n.expectTold(from)
@@ -145,13 +129,13 @@ func (n *names) expectTold(s edges.State) {
 		rest = n.tellClient(n.clientOf(c, s.Rest), rest)
 	}
 	if d := tla.Diff(rest, s.Rest); len(d) > 0 {
-		fail("a state of the specification has no counterpart: told again, %v", d)
+		edges.Fail("a state of the specification has no counterpart: told again, %v", d)
 	}
 	for _, m := range s.Messages {
 		r := m.(tla.Record)
 		message, peer := n.message(r)
 		if again := n.told(message, peer); !tla.Equal(again, r) {
-			fail("a message of the specification has no counterpart: told again, %v", tla.Diff(again, r))
+			edges.Fail("a message of the specification has no counterpart: told again, %v", tla.Diff(again, r))
 		}
 	}
 }
@@ -298,7 +282,7 @@ func (t *turn) coordinate(n *names, r tla.Record, action tla.String) {
 		}
 	default:
 		if out.Message.Type == protocol.Read && out.To != replicaAddress(out.Message.Replica.Index()) {
-			fail("a read for replica %d is sent to %v", out.Message.Replica, out.To)
+			edges.Fail("a read for replica %d is sent to %v", out.Message.Replica, out.To)
 		}
 		sent = append(sent, n.told(*out.Message, out.To))
 	}

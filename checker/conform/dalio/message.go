@@ -5,6 +5,7 @@ package dalio
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -126,7 +127,7 @@ func (n *names) told(m protocol.Message, to protocol.Address) tla.Record {
 		r = record(m.Type, "epoch", epoch(m), "replica", n.replica(m.Replica), "client", client, "session", n.session(m.Session), "request", n.request(m),
 			"version", n.version(m.Version))
 	default:
-		fail("the specification has no %v", m.Type)
+		edges.Fail("the specification has no %v", m.Type)
 	}
 	n.expectSame(m, r)
 	return r
@@ -136,7 +137,7 @@ func (n *names) told(m protocol.Message, to protocol.Address) tla.Record {
 func (n *names) expectSame(m protocol.Message, r tla.Record) {
 	again, _ := n.message(r)
 	if got, want := essence(m), essence(again); !reflect.DeepEqual(got, want) {
-		fail("the code's message %+v is not all told by %v, which would be %+v", got, r, want)
+		edges.Fail("the code's message %+v is not all told by %v, which would be %+v", got, r, want)
 	}
 }
 

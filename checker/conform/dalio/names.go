@@ -3,9 +3,9 @@
 package dalio
 
 import (
-	"fmt"
 	"slices"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -27,22 +27,17 @@ type choice struct {
 }
 
 // names says what each name of the specification is in the Go model, and back. A
-// name without a counterpart is an error, and ends a step by panic(failure).
+// name without a counterpart is an error, and ends a step by edges.Fail.
 type names struct {
 	*constants
 	choice
 }
 
-// failure is a state or message that has no counterpart.
-type failure struct{ error }
-
-func fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
-
 // indexOf returns where x is in all.
 func indexOf[T comparable](all []T, x T) int {
 	i := slices.Index(all, x)
 	if i < 0 {
-		fail("%v is none of %v", x, all)
+		edges.Fail("%v is none of %v", x, all)
 	}
 	return i
 }
@@ -58,7 +53,7 @@ func (n *names) replicaID(replica tla.Value) protocol.ReplicaID {
 
 func (n *names) replica(id protocol.ReplicaID) tla.Model {
 	if id>>4 != 1 || id.Index() >= len(n.order) {
-		fail("there is no replica %d", id)
+		edges.Fail("there is no replica %d", id)
 	}
 	return n.order[id.Index()]
 }
@@ -101,7 +96,7 @@ func (n *names) client(a protocol.Address) tla.Value {
 	}
 	i := int(a.IP[3]) - 100
 	if i < 0 || i >= len(n.clients) || a != address(a.IP[3]) {
-		fail("no client is at %v", a)
+		edges.Fail("no client is at %v", a)
 	}
 	return tla.String(n.clients[i])
 }
@@ -120,7 +115,7 @@ func (n *names) session(id protocol.SessionID) tla.Value {
 		return none
 	}
 	if id.Slot() >= len(n.slots) {
-		fail("session %v has no slot", id)
+		edges.Fail("session %v has no slot", id)
 	}
 	return tla.NewTuple(tla.Int(id.Epoch()), tla.Int(id.Count()), n.slots[id.Slot()])
 }
@@ -142,7 +137,7 @@ func (n *names) nonce(id uint64) tla.Value {
 	}
 	client, count := int(id>>nonceShift>>16)-1, id>>nonceShift&0xffff
 	if client < 0 || client >= len(n.clients) {
-		fail("%#x is nobody's nonce", id)
+		edges.Fail("%#x is nobody's nonce", id)
 	}
 	return tla.NewTuple(tla.String(n.clients[client]), tla.Int(count))
 }
@@ -166,7 +161,7 @@ func (n *names) seq(seq uint64) tla.Int {
 	}
 	low := seq - (protocol.MaxSeq - n.lastSeq)
 	if low > n.lastSeq {
-		fail("sequence number %d is not among the last %d", seq, n.lastSeq)
+		edges.Fail("sequence number %d is not among the last %d", seq, n.lastSeq)
 	}
 	return tla.Int(low)
 }
@@ -201,7 +196,7 @@ func valueOf(op protocol.Op, value []byte) tla.Value {
 	case op == protocol.OpPut:
 		return tla.String(value)
 	case len(value) > 0:
-		fail("operation %v has the value %q", op, value)
+		edges.Fail("operation %v has the value %q", op, value)
 	}
 	return absent
 }
@@ -230,6 +225,6 @@ func (n *names) written(op protocol.Op, hash uint64, digest uint32) (key, value 
 			}
 		}
 	}
-	fail("nobody writes what has operation %v, hash %x and digest %x", op, hash, digest)
+	edges.Fail("nobody writes what has operation %v, hash %x and digest %x", op, hash, digest)
 	return nil, nil
 }

@@ -5,6 +5,7 @@ package dalio
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -32,19 +33,19 @@ func (n *names) tellReplica(r tla.Model, replica *protocol.Replica, store protoc
 	for _, k := range n.keys {
 		rec, ok := store[k]
 		if ok == (rec.Version == protocol.Version{}) {
-			fail("a record of %q without a version", k)
+			edges.Fail("a record of %q without a version", k)
 		}
 		held = append(held, tla.Pair{Key: tla.String(k), Value: tla.NewRecord(tla.Field{Name: "version", Value: n.version(rec.Version)},
 			tla.Field{Name: "value", Value: valueOf(rec.Op, rec.Value)}, tla.Field{Name: "writer", Value: n.session(rec.Writer)})})
 	}
-	rest = rest.With("store", with(rest.Get("store"), r, tla.NewFunction(held...)))
-	rest = rest.With("collect", with(rest.Get("collect"), r, n.version(replica.Collect)))
+	rest = rest.With("store", tla.Except(rest.Get("store"), r, tla.NewFunction(held...)))
+	rest = rest.With("collect", tla.Except(rest.Get("collect"), r, n.version(replica.Collect)))
 	again, storeAgain := n.replicaOf(r, rest)
 	got, want := *replica, *again
 	got.Store, got.Sessions, got.Floor = nil, nil, protocol.Version{}
 	want.Store, want.Sessions = nil, nil
 	if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(recordsThatMatter(store), recordsThatMatter(storeAgain)) {
-		fail("the code's replica %+v with %+v is not all told: what is would make it %+v with %+v", got, store, want, storeAgain)
+		edges.Fail("the code's replica %+v with %+v is not all told: what is would make it %+v with %+v", got, store, want, storeAgain)
 	}
 	return rest
 }
@@ -59,15 +60,4 @@ func recordsThatMatter(s protocol.MemoryStore) protocol.MemoryStore {
 		same[k] = rec
 	}
 	return same
-}
-
-// with returns a function changed at one place.
-func with(f, key, value tla.Value) tla.Value {
-	pairs := tla.Pairs(f)
-	for i, p := range pairs {
-		if tla.Equal(p.Key, key) {
-			pairs[i].Value = value
-		}
-	}
-	return tla.NewFunction(pairs...)
 }

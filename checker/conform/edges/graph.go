@@ -35,9 +35,7 @@ type Step struct {
 }
 
 // Name is the name of the step's action.
-func (s Step) Name() string { return name(s.Act) }
-
-func name(act tla.Tuple) string { return string(act[0].(tla.String)) }
+func (s Step) Name() string { return string(s.Act[0].(tla.String)) }
 
 // Graph is the state graph of a model as TLC printed it, with the names and the
 // arguments of the steps.

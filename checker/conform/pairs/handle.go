@@ -13,7 +13,7 @@ import (
 	"dalio/protocol"
 )
 
-// Differ says in what one outcome is not another: "" means in nothing. States are
+// differ says in what one outcome is not another: "" means in nothing. States are
 // compared whole; of clocks and sessions both have the same.
 func (o outcome) differ(from outcome) string {
 	switch {

@@ -97,8 +97,6 @@ func (t *turn) crash(node tla.Model) {
 	if left == 0 || at(t.from.Rest, "nodes", node).(tla.Record).Get("id") == none {
 		return
 	}
-	lost := &replica{store: protocol.MemoryStore{}, sessions: protocol.SessionTable{}}
-	lost.Store, lost.Replica.Sessions = lost.store, lost.sessions
-	rest := t.blank(t.tellReplica(node, lost, t.from.Messages, t.from.Rest), node)
+	rest := t.blank(t.tellReplica(node, emptyReplica(), t.from.Messages, t.from.Rest), node)
 	t.add(rest.With("faults", faults.With("crashes", left-1)), nil, "Crash", node)
 }

@@ -5,6 +5,7 @@ package shard
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -15,6 +16,12 @@ const (
 	idleAfter = 10
 	committed = 1<<protocol.MaxMembers - 1 // in place of an acknowledging set
 )
+
+// closedKernel makes a data plane in which no epoch is open.
+func (n *names) closedKernel() *protocol.Coordinator {
+	return &protocol.Coordinator{Self: address(1), Tick: now, SessionTTL: idleAfter, MinMembers: n.numbers["MinMembers"],
+		Sessions: make([]protocol.SessionEntry, len(n.slots))}
+}
 
 // coordinator makes the data plane of coordinator x. Entries without a pending
 // write may be reclaimed if idle is set.
@@ -64,7 +71,7 @@ func (n *names) entry(r tla.Record, messages tla.Set) protocol.SessionEntry {
 			return e
 		}
 	}
-	fail("nobody has sent request %d of session %v", e.Request, e.Owner)
+	edges.Fail("nobody has sent request %d of session %v", e.Request, e.Owner)
 	return e
 }
 
@@ -90,7 +97,7 @@ func (n *names) tellCoordinator(x tla.Model, c *protocol.Coordinator, messages t
 		"seq", tla.Int(c.NextSeq), "entries", tla.NewFunction(entries...), "counts", tla.NewFunction(counts...))
 	rest = put(rest, "kernel", x, k)
 	if got, want := whatMatters(c), whatMatters(n.coordinator(x, messages, rest, true)); !reflect.DeepEqual(got, want) {
-		fail("the code's coordinator %+v is not all told: what is would make it %+v", got, want)
+		edges.Fail("the code's coordinator %+v is not all told: what is would make it %+v", got, want)
 	}
 	return rest
 }

@@ -5,6 +5,7 @@ package shard
 import (
 	"math/bits"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -129,7 +130,7 @@ func (t *turn) readReply(x, name tla.Model) {
 		return
 	}
 	if !c.session.HandleReadResponse(*out.Message) {
-		fail("the client does not take %+v for its answer", *out.Message)
+		edges.Fail("the client does not take %+v for its answer", *out.Message)
 	}
 	c.over(protocol.Done, valueOf(out.Message.Op, out.Message.Value))
 	rest := t.tellCoordinator(x, kernel, t.from.Messages, put(t.from.Rest, "replies", name, none))

@@ -13,7 +13,7 @@ import (
 // Initial returns the state of a shard that has been founded, and in which some
 // clients have opened a session.
 func (m *Machine) Initial() (s edges.State, err error) {
-	defer recoverFailure(&err)
+	defer edges.Failed(&err)
 	n := m.names
 	each := func(of []tla.Model, value func(tla.Model) tla.Value) tla.Value {
 		var pairs []tla.Pair
@@ -47,8 +47,7 @@ func (m *Machine) Initial() (s edges.State, err error) {
 		rest = n.tellCoordinator(x, n.kernelAtStart(x, ids), nil, rest)
 	}
 	for _, node := range n.nodes {
-		r := &replica{store: protocol.MemoryStore{}, sessions: protocol.SessionTable{}}
-		r.Store, r.Replica.Sessions = r.store, r.sessions
+		r := emptyReplica()
 		if n.founders.Has(node) {
 			r.Assign(n.memberID(tla.NewTuple(node, tla.Int(1))), 1, protocol.Version{})
 			r.Floor = protocol.Version{} // As at every joining, see assign.
@@ -68,8 +67,7 @@ func (m *Machine) Initial() (s edges.State, err error) {
 
 // kernelAtStart is the data plane of x: the first coordinator's is open.
 func (n *names) kernelAtStart(x tla.Model, ids []tla.Value) *protocol.Coordinator {
-	c := &protocol.Coordinator{Self: address(1), Tick: now, SessionTTL: idleAfter, MinMembers: n.numbers["MinMembers"],
-		Sessions: make([]protocol.SessionEntry, len(n.slots))}
+	c := n.closedKernel()
 	if x != n.first {
 		return c
 	}

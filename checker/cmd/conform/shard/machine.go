@@ -71,19 +71,9 @@ func (t *turn) replica(node tla.Model) *replica {
 	return &own
 }
 
-func recoverFailure(err *error) {
-	if r := recover(); r != nil {
-		f, ok := r.(failure)
-		if !ok {
-			panic(r)
-		}
-		*err = f.error
-	}
-}
-
 // Successors returns every step of the code from a state.
 func (m *Machine) Successors(from edges.State) (steps []edges.Step, err error) {
-	defer recoverFailure(&err)
+	defer edges.Failed(&err)
 	t := &turn{names: m.names, decide: m.Decide, from: from, kernels: map[tla.Model]*protocol.Coordinator{}, replicas: map[tla.Model]*replica{}}
 	t.expectTold()
 	for _, c := range t.clients {
@@ -114,7 +104,7 @@ func (t *turn) expectTold() {
 		rest = t.tellClient(t.clientOf(c, t.from.Rest, 0), rest)
 	}
 	if d := tla.Diff(rest, t.from.Rest); len(d) > 0 {
-		fail("a state of the specification has no counterpart: told again, %v", d)
+		edges.Fail("a state of the specification has no counterpart: told again, %v", d)
 	}
 	for _, m := range t.from.Messages {
 		r := m.(tla.Record)
@@ -123,7 +113,7 @@ func (t *turn) expectTold() {
 			client = c
 		}
 		if again := t.told(t.message(r), client); !tla.Equal(again, r) {
-			fail("a message of the specification has no counterpart: told again, %v", tla.Diff(again, r))
+			edges.Fail("a message of the specification has no counterpart: told again, %v", tla.Diff(again, r))
 		}
 	}
 }

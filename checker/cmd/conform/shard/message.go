@@ -3,6 +3,7 @@
 package shard
 
 import (
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -41,7 +42,7 @@ func (n *names) told(m protocol.Message, client tla.Value) tla.Value {
 			"key", tla.String(m.Key), "value", valueOf(m.Op, m.Value))
 	case protocol.Write:
 		if m.Digest != protocol.Digest(m.Key, m.Value) || m.KeyHash != protocol.KeyHash(m.Key) || m.Writer != m.Session || m.Version.Epoch != m.Epoch {
-			fail("the write %+v contradicts itself", m)
+			edges.Fail("the write %+v contradicts itself", m)
 		}
 		return fields("type", tla.String("Write"), "replica", n.member(m.Replica), "epoch", tla.Int(m.Epoch), "version", version(m.Version),
 			"session", n.session(m.Session), "request", tla.Int(m.Request), "key", tla.String(m.Key), "value", valueOf(m.Op, m.Value))
@@ -49,7 +50,7 @@ func (n *names) told(m protocol.Message, client tla.Value) tla.Value {
 		return fields("type", tla.String("WriteAck"), "replica", n.member(m.Replica), "epoch", tla.Int(m.Epoch),
 			"session", n.session(m.Writer), "version", version(m.Version))
 	}
-	fail("the specification has no %v in its network", m.Type)
+	edges.Fail("the specification has no %v in its network", m.Type)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/cfg"
 	"dalio/spec/tla"
@@ -19,7 +20,7 @@ const (
 
 // names has the constants of a configuration, and says what each name of the
 // specification is in the code, and back. A name without a counterpart is an error,
-// and ends a step by panic(failure).
+// and ends a step by edges.Fail.
 type names struct {
 	clients, coordinators, nodes, slots []tla.Model
 	keys                                []string
@@ -31,10 +32,6 @@ type names struct {
 	founders                            tla.Set
 	sessionsAtStart                     map[tla.Model]tla.Model // slots, by client
 }
-
-type failure struct{ error }
-
-func fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
 
 // chosen are the flags that a conformance model may set either way; all others are
 // cures, and must be on.
@@ -111,7 +108,7 @@ func index(all []tla.Model, v tla.Value) int {
 	m, _ := v.(tla.Model)
 	i := slices.Index(all, m)
 	if i < 0 {
-		fail("%v is none of %v", v, all)
+		edges.Fail("%v is none of %v", v, all)
 	}
 	return i
 }
@@ -130,7 +127,7 @@ func (n *names) member(id protocol.ReplicaID) tla.Value {
 		return none
 	}
 	if id.Index() >= len(n.nodes) {
-		fail("member %d is at no node", id)
+		edges.Fail("member %d is at no node", id)
 	}
 	return tla.NewTuple(n.nodes[id.Index()], tla.Int(id/protocol.MaxMembers))
 }
@@ -198,7 +195,7 @@ func (n *names) keyOf(hash uint64) tla.Value {
 			return tla.String(k)
 		}
 	}
-	fail("no key has the hash %x", hash)
+	edges.Fail("no key has the hash %x", hash)
 	return nil
 }
 
@@ -215,18 +212,12 @@ func fields(all ...any) tla.Record {
 func at(rest tla.Record, variable string, key tla.Value) tla.Value {
 	v := tla.Apply(rest.Get(variable), key)
 	if v == nil {
-		fail("%s has nothing at %v", variable, key)
+		edges.Fail("%s has nothing at %v", variable, key)
 	}
 	return v
 }
 
 // put returns a state with f[key] of a variable changed.
 func put(rest tla.Record, variable string, key, value tla.Value) tla.Record {
-	pairs := tla.Pairs(rest.Get(variable))
-	for i, p := range pairs {
-		if tla.Equal(p.Key, key) {
-			pairs[i].Value = value
-		}
-	}
-	return rest.With(variable, tla.NewFunction(pairs...))
+	return rest.With(variable, tla.Except(rest.Get(variable), key, value))
 }

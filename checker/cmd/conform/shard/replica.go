@@ -5,6 +5,7 @@ package shard
 import (
 	"reflect"
 
+	"dalio/checker/conform/edges"
 	"dalio/protocol"
 	"dalio/spec/tla"
 )
@@ -14,6 +15,13 @@ type replica struct {
 	protocol.Replica
 	store    protocol.MemoryStore
 	sessions protocol.SessionTable
+}
+
+// emptyReplica makes a replica that has nothing.
+func emptyReplica() *replica {
+	r := &replica{store: protocol.MemoryStore{}, sessions: protocol.SessionTable{}}
+	r.Store, r.Replica.Sessions = r.store, r.sessions
+	return r
 }
 
 // replicaOf makes the replica at a node.
@@ -96,7 +104,7 @@ func (n *names) tellReplica(node tla.Value, r *replica, messages tla.Set, rest t
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
-		fail("the code's replica %+v is not all told: what is would make it %+v", got, want)
+		edges.Fail("the code's replica %+v is not all told: what is would make it %+v", got, want)
 	}
 	return rest
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"dalio/checker/conform/edges"
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
 	"dalio/protocol"
@@ -156,7 +157,7 @@ func (p *plan) take(a membership.Action) {
 		w.base = w.revision()
 		next := p.decide(p.manager, &p.view)
 		if next.Kind != membership.Assign {
-			fail("after %s comes %s", a.Kind, next.Kind)
+			edges.Fail("after %s comes %s", a.Kind, next.Kind)
 		}
 		p.assign(w, next)
 	case membership.Fence, membership.Install, membership.OpenMembers:
@@ -193,13 +194,8 @@ func (p *plan) assign(w *world, a membership.Action) {
 	}
 	configs := rest.Get("configs").(tla.Tuple)
 	last := configs[len(configs)-1].(tla.Record)
-	minted := tla.Pairs(last.Get("minted"))
-	for i := range minted {
-		if minted[i].Key == node {
-			minted[i].Value = tla.Int(a.Members[0].ID / protocol.MaxMembers)
-		}
-	}
-	configs = append(append(tla.Tuple(nil), configs[:len(configs)-1]...), last.With("minted", tla.NewFunction(minted...)))
+	minted := tla.Except(last.Get("minted"), node, tla.Int(a.Members[0].ID/protocol.MaxMembers))
+	configs = append(append(tla.Tuple(nil), configs[:len(configs)-1]...), last.With("minted", minted))
 	rest = rest.With("configs", configs).With("faults", faults.With("suspects", suspects))
 	p.add(put(rest, "control", p.x, p.idle(id)), nil, "Assign", p.x, node)
 }
@@ -215,7 +211,7 @@ func (p *plan) changed(w *world, a membership.Action) {
 		}
 	}
 	if len(who) != 1 {
-		fail("%s changes %v to %v", a.Kind, before, after)
+		edges.Fail("%s changes %v to %v", a.Kind, before, after)
 	}
 	faults := rest.Get("faults").(tla.Record)
 	suspects := faults.Get("suspects").(tla.Set)
@@ -235,7 +231,7 @@ func (p *plan) changed(w *world, a membership.Action) {
 		arguments = arguments[:1]
 		control := at(rest, "control", p.x).(tla.Record)
 		if len(p.manager.Joining()) > 0 {
-			fail("somebody is still joining after %s", a.Kind)
+			edges.Fail("somebody is still joining after %s", a.Kind)
 		}
 		rest = put(rest, "control", p.x, control.With("joining", none))
 	}

@@ -3,6 +3,7 @@
 package shard
 
 import (
+	"dalio/checker/conform/edges"
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
 	"dalio/protocol"
@@ -40,7 +41,7 @@ func (p *plan) one(a membership.Action, m config.Member) {
 // collectAgain has the executor know what it has collected.
 func (w *world) collectAgain(members []config.Member) {
 	if _, err := w.execute(membership.Action{Kind: membership.Collect, Members: members}); err != nil {
-		fail("what was recovered can't be collected: %v", err)
+		edges.Fail("what was recovered can't be collected: %v", err)
 	}
 }
 
@@ -120,9 +121,7 @@ func (p *plan) takeEpoch(w *world, a membership.Action) {
 			rest = put(rest, "control", y, p.idle(joining))
 		}
 		if !p.flags["Survives"] {
-			closed := &protocol.Coordinator{Self: address(1), Tick: now, SessionTTL: idleAfter, MinMembers: p.numbers["MinMembers"],
-				Sessions: make([]protocol.SessionEntry, len(p.slots))}
-			rest = p.tellCoordinator(y, closed, p.from.Messages, rest)
+			rest = p.tellCoordinator(y, p.closedKernel(), p.from.Messages, rest)
 		}
 	}
 	p.add(rest, nil, "TakeEpoch", p.x)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"dalio/checker/conform/edges"
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
 	"dalio/protocol"
@@ -72,7 +73,7 @@ func (s store) Swap(_ context.Context, base config.Revision, next config.Config)
 		return 0, config.ErrChanged
 	}
 	if err := next.Check(); err != nil {
-		fail("%v", err)
+		edges.Fail("%v", err)
 	}
 	s.config, s.swaps = next, s.swaps+1
 	return s.revision(), nil
@@ -96,8 +97,8 @@ func (p plane) SetMinMembers(n int) error { p.kernel.MinMembers = n; return nil 
 func (p plane) Shut() error { return nil }
 
 func (p plane) Open(ctx context.Context, e protocol.Epoch, members []config.Member, sessions []protocol.SessionRecord, minMembers int, _ time.Duration) error {
-	*p.kernel = protocol.Coordinator{Self: address(1), Epoch: e, Tick: now, SessionTTL: idleAfter, MinMembers: minMembers,
-		Sessions: make([]protocol.SessionEntry, len(p.slots))}
+	*p.kernel = *p.closedKernel()
+	p.kernel.Epoch, p.kernel.MinMembers = e, minMembers
 	for _, s := range sessions {
 		p.kernel.Sessions[s.Session.Slot()] = protocol.SessionEntry{Owner: s.Session, Request: s.Request, Op: s.Op, KeyHash: s.KeyHash, Digest: s.Digest, Settled: s.Version}
 	}
@@ -126,8 +127,8 @@ func (a asked) at(m config.Member) (*replica, error) {
 
 func (a asked) Assign(_ context.Context, m config.Member, e protocol.Epoch, _ uint32) error {
 	r := a.replicas[m.ID.Index()]
-	fresh := &replica{store: protocol.MemoryStore{}, sessions: protocol.SessionTable{}}
-	fresh.Replica = protocol.Replica{Epoch: r.Epoch, Store: fresh.store, Sessions: fresh.sessions}
+	fresh := emptyReplica()
+	fresh.Epoch = r.Epoch
 	if !fresh.Assign(m.ID, e, protocol.Version{}) {
 		return errors.New("a later epoch")
 	}
