@@ -88,7 +88,7 @@ proof: ## z3: the protocol is linearizable for any number of replicas, sessions 
 	go run ./spec/proof $(if $(SHORT),-short,-evidence README.md)
 
 .PHONY: conform
-conform: ## every step of the specification on the Go model, from its state to its state
+conform: ## every step of the specification on the Go model, every pair of state and packet on the bytecode
 	@scripts/setup conform
 	go run ./checker/cmd/conform --evidence README.md
 

@@ -67,6 +67,16 @@ func Pinned(root string) (Artifact, error) {
 	return manifest.TLC, nil
 }
 
+// FetchPinned gives the path of the checker that the manifest names: Pinned, then
+// Fetch.
+func FetchPinned(ctx context.Context, root string) (string, error) {
+	artifact, err := Pinned(root)
+	if err != nil {
+		return "", err
+	}
+	return Fetch(ctx, root, artifact)
+}
+
 // Fetch gives the path of the checker's jar, fetched by Maven if it is not
 // there, and refuses any jar but the pinned one.
 func Fetch(ctx context.Context, root string, artifact Artifact) (string, error) {

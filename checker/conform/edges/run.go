@@ -86,11 +86,7 @@ func Run(ctx context.Context, root string, options Options) (Result, error) {
 	if len(chosen) == 0 {
 		return Result{}, nil
 	}
-	artifact, err := jar.Pinned(root)
-	if err == nil {
-		r.jar, err = jar.Fetch(ctx, root, artifact)
-	}
-	if err == nil {
+	if r.jar, err = jar.FetchPinned(ctx, root); err == nil {
 		err = os.MkdirAll(r.work, 0o755)
 	}
 	if err != nil {

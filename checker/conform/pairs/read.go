@@ -93,11 +93,7 @@ func (s *source) printed(line string) error {
 // explore has TLC explore a model of spec/handler. What it prints goes through tee,
 // if that is not nil.
 func (s *source) explore(ctx context.Context, root, model string, tee func(string, io.Reader) io.Reader) error {
-	artifact, err := jar.Pinned(root)
-	if err != nil {
-		return err
-	}
-	path, err := jar.Fetch(ctx, root, artifact)
+	path, err := jar.FetchPinned(ctx, root)
 	if err != nil {
 		return err
 	}
