@@ -23,6 +23,10 @@ import (
 // parallel is how many models are worked on at a time: TLC uses one core.
 const parallel = 2
 
+// timeLimit bounds the two checkers' work on one model, which is done in minutes on a
+// machine that does other work too.
+const timeLimit = 20 * time.Minute
+
 // Coded is a Machine, and what is to know of its steps.
 type Coded interface {
 	Machine
@@ -140,6 +144,8 @@ func (r *runner) model(ctx context.Context, m Model) error {
 }
 
 func (r *runner) compare(ctx context.Context, m Model) (Counts, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("the checkers were not done within %v", timeLimit))
+	defer cancel()
 	g, err := r.print(ctx, m)
 	if err != nil {
 		return Counts{}, err

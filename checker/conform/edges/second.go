@@ -43,6 +43,9 @@ func (r *runner) second(ctx context.Context, m Model, config cfg.Config, steps i
 	if err := os.WriteFile(filepath.Join(r.work, m.Name+".second.log"), append(progress.Bytes(), out.Bytes()...), 0o644); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("the second checker is not there, run scripts/setup conform: %w", err)
 	}

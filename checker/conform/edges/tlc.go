@@ -35,7 +35,7 @@ func (r *runner) print(ctx context.Context, m Model) (*Graph, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case err != nil || !counts.Completed || counts.Left != 0:
 		return nil, fmt.Errorf("TLC did not explore the model: %w\n%s", err, lastLines(text))
 	case counts.Generated != m.Generated || counts.Distinct != m.Distinct:
