@@ -12,7 +12,6 @@ package tla
 
 import (
 	"cmp"
-	"hash/fnv"
 	"slices"
 	"strings"
 )
@@ -188,13 +187,6 @@ func Pairs(f Value) []Pair {
 // Equal says whether two values are the same. Values of different kinds are not,
 // where TLC would refuse to say.
 func Equal(a, b Value) bool { return Compare(a, b) == 0 }
-
-// Hash returns a hash that equal values share, in every run of every program.
-func Hash(v Value) uint64 {
-	h := fnv.New64a()
-	h.Write(v.appendTo(nil))
-	return h.Sum64()
-}
 
 // Compare orders all values: by kind, and within a kind in the usual way, tuples,
 // functions and sets element by element.

@@ -3,10 +3,7 @@
 package pairs
 
 import (
-	"cmp"
 	"fmt"
-	"io"
-	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -205,26 +202,4 @@ func (m matrix) judge() (full, excusedCells int, wrong []string) {
 	}
 	slices.Sort(wrong)
 	return full, excusedCells, slices.Compact(wrong)
-}
-
-// print prints the matrix, one branch a line, and why cells are empty.
-func (m matrix) print(w io.Writer) {
-	all := slices.SortedFunc(maps.Keys(m), func(a, b cell) int {
-		return cmp.Or(strings.Compare(a.branch, b.branch), strings.Compare(a.condition, b.condition))
-	})
-	branch := ""
-	for _, c := range all {
-		if c.branch != branch {
-			branch = c.branch
-			fmt.Fprintf(w, "%s\n", branch)
-			for _, condition := range conditionsOf(branch) {
-				empty := cell{branch, condition}
-				if m[empty] == 0 {
-					fmt.Fprintf(w, "    %-28s         – %s\n", condition, excused(empty))
-				} else {
-					fmt.Fprintf(w, "    %-28s %9d\n", condition, m[empty])
-				}
-			}
-		}
-	}
 }

@@ -21,17 +21,14 @@ type Options struct {
 	Short bool
 	// Only chooses models by their names; nil for all.
 	Only *regexp.Regexp
-	// Object is the path of a BPF object to hold to the specification in place of the
-	// one that is shipped.
-	Object string
-	// Matrix has the matrix printed.
-	Matrix bool
 
 	// For tests of the checks themselves: tee is given what TLC prints of a model,
-	// again has it without TLC, and alter changes the results of a state.
-	tee   func(model string, out io.Reader) io.Reader
-	again func(model string) io.Reader
-	alter func(state tla.Record, results tla.Tuple)
+	// again has it without TLC, alter changes the results of a state, and object is
+	// the path of a BPF object in place of the one that is shipped.
+	tee    func(model string, out io.Reader) io.Reader
+	again  func(model string) io.Reader
+	alter  func(state tla.Record, results tla.Tuple)
+	object string
 }
 
 // Counts is what was compared.

@@ -134,7 +134,7 @@ func broken(ctx context.Context, t *testing.T, all printed) {
 	}} {
 		t.Run(c.name, func(t *testing.T) {
 			object := buildWithout(ctx, t, c.file, c.passage, c.change)
-			_, err := Run(ctx, io.Discard, Options{Root: root, Only: smallest, again: all.again, Object: object})
+			_, err := Run(ctx, io.Discard, Options{Root: root, Only: smallest, again: all.again, object: object})
 			mustTell(t, err, "the bytecode differs from the model and the specification: ", c.wrong)
 		})
 	}

@@ -54,9 +54,6 @@ func Run(ctx context.Context, w io.Writer, o Options) (Counts, error) {
 			problems = append(problems, fmt.Errorf("%s: there are %+v, pinned are %+v", m.Name, r.counts, m.Counts))
 		}
 	}
-	if o.Matrix {
-		cells.print(w)
-	}
 	if !o.Short && o.Only == nil {
 		var wrong []string
 		total.Cells, total.Excused, wrong = cells.judge()
@@ -168,7 +165,7 @@ func (r *runner) prepare(state tla.Record) error {
 		r.lease = unit
 	}
 	rig, err := bpf.LoadRig(bpf.Options{Self: self, MaxSessions: uint32(len(slots)), SessionTTL: ttl,
-		Lease: time.Duration(r.lease), Object: r.options.Object})
+		Lease: time.Duration(r.lease), Object: r.options.object})
 	if err != nil {
 		return err
 	}
