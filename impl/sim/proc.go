@@ -33,9 +33,7 @@ type proc struct {
 type died struct{}
 
 func (w *world) newLife() *life {
-	l := &life{w: w, procs: map[uint64]*proc{}}
-	w.lives = append(w.lives, l)
-	return l
+	return &life{w: w, procs: map[uint64]*proc{}}
 }
 
 // beside has a function run beside the others, from the next moment on.

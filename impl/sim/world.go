@@ -28,7 +28,6 @@ type world struct {
 	clients  []*client
 	machines []*machine
 	hosts    []*host
-	lives    []*life
 	// current is the function that runs, if it is one that may wait.
 	current *proc
 	cover   *Coverage
