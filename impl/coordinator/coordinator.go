@@ -215,10 +215,7 @@ func (c *Coordinator) nudge(r Replica) { c.prober.probe(r.Address, c.options.Epo
 
 // answered takes note of a replica's answer to a probe.
 func (c *Coordinator) answered(from netip.AddrPort, m *protocol.Message) {
-	c.answeredAt(from, m, time.Now())
-}
-
-func (c *Coordinator) answeredAt(from netip.AddrPort, m *protocol.Message, now time.Time) {
+	now := c.options.now()
 	c.mu.Lock()
 	c.heard[from] = now
 	c.mu.Unlock()

@@ -41,7 +41,6 @@ type Driver struct {
 // Driven is a control plane that is driven: its methods are what the goroutines of a
 // Coordinator do, to be called as often as those do it.
 type Driven struct {
-	c        *Coordinator
 	m        *manager
 	failures int
 	probed   time.Time
@@ -70,7 +69,7 @@ func Drive(o Options, data DataPlane, adopt bool, d Driver) (*Driven, error) {
 	c.prober = drivenProber(d.Probes, d.LeaseNow)
 	c.manager = newManager(c, func() {})
 	c.manager.peers = drivenProber(d.Peers, d.LeaseNow)
-	return &Driven{c: c, m: c.manager, probed: o.now()}, nil
+	return &Driven{m: c.manager, probed: o.now()}, nil
 }
 
 func drivenProber(conn net.PacketConn, now func() time.Duration) *prober {
@@ -79,37 +78,31 @@ func drivenProber(conn net.PacketConn, now func() time.Duration) *prober {
 
 // Step names the next step and takes it, and returns how long to wait before the next
 // call unless Wake is called.
-func (d *Driven) Step() time.Duration { return d.m.step(d.c.options.background(), &d.failures) }
+func (d *Driven) Step() time.Duration { return d.m.step(d.m.options.background(), &d.failures) }
 
 // Probe asks members, or the coordinator that is stood by for, whether they are there.
 // It is due every ProbeInterval.
 func (d *Driven) Probe() { d.probed = d.m.probeSince(d.probed) }
 
 // Settle tells members what is settled. It is due every SettleInterval.
-func (d *Driven) Settle() error { return d.m.settleOnce(d.c.options.background()) }
+func (d *Driven) Settle() error { return d.m.settleOnce(d.m.options.background()) }
 
 // Tick advances the data plane's clock of sessions, in which their TTL is counted, and
 // sees to abandoned writes.
 func (d *Driven) Tick() error {
-	if err := d.c.plane.data.Tick(); err != nil {
+	if err := d.m.plane.data.Tick(); err != nil {
 		return err
 	}
-	return d.c.lookAfterWrites(d.c.options.now())
+	return d.m.lookAfterWrites(d.m.options.now())
 }
 
-// Changed says that the configuration may have changed, and which coordinators are
+// Changed says that the configuration may have changed, or which coordinators are
 // there. It is due when that is so, and every second.
-func (d *Driven) Changed(present []config.Presence) {
-	d.m.stale.Store(true)
-	d.m.changed(false)
-	d.m.sawPresent(present, d.c.options.now())
-}
+func (d *Driven) Changed() { d.m.sharedChanged(d.m.options.background()) }
 
 // Answered takes an answer to a probe of a member, and PeerAnswered to one of another
 // coordinator.
-func (d *Driven) Answered(from netip.AddrPort, m *protocol.Message) {
-	d.c.answeredAt(from, m, d.c.options.now())
-}
+func (d *Driven) Answered(from netip.AddrPort, m *protocol.Message) { d.m.Coordinator.answered(from, m) }
 
 // PeerAnswered takes the answer of another coordinator's data plane.
 func (d *Driven) PeerAnswered(from netip.AddrPort, m *protocol.Message) { d.m.peerAnswered(from, m) }
@@ -119,18 +112,18 @@ func (d *Driven) FailOver() error { return d.m.failover() }
 
 // ChangeMembers changes the replicas, as an operator may ask it to.
 func (d *Driven) ChangeMembers(ch MemberChange) error {
-	return d.m.changeMembers(d.c.options.background(), ch)
+	return d.m.changeMembers(d.m.options.background(), ch)
 }
 
 // Serving returns the epoch in which the data plane serves, 0 for none.
-func (d *Driven) Serving() protocol.Epoch { return d.c.plane.view().Epoch }
+func (d *Driven) Serving() protocol.Epoch { return d.m.plane.view().Epoch }
 
 // Recovered returns the members that an epoch being taken is recovered from, nil if
 // that is not settled, or none is being taken.
 func (d *Driven) Recovered() []config.Member { return d.m.steps.Recovered() }
 
 // Kernel returns what the data plane was told last.
-func (d *Driven) Kernel() membership.Kernel { return d.c.plane.view() }
+func (d *Driven) Kernel() membership.Kernel { return d.m.plane.view() }
 
 // How often a Driven is to be driven.
 const (

@@ -214,11 +214,16 @@ func (m *manager) watchChanges(ctx context.Context, changes <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		}
-		m.stale.Store(true)
-		m.changed(false)
-		if present, err := m.shared.Present(ctx); err == nil {
-			m.sawPresent(present, m.options.now())
-		}
+		m.sharedChanged(ctx)
+	}
+}
+
+// sharedChanged has the configuration read before the next step, and looks who is there.
+func (m *manager) sharedChanged(ctx context.Context) {
+	m.stale.Store(true)
+	m.changed(false)
+	if present, err := m.shared.Present(ctx); err == nil {
+		m.sawPresent(present, m.options.now())
 	}
 }
 

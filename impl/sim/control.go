@@ -60,7 +60,7 @@ func (h *host) start() {
 			w.fail("%s: %v", h.node.name, err)
 		}
 	})
-	c.every(time.Second, func() { c.driven.Changed(w.present()) })
+	c.every(time.Second, c.driven.Changed)
 	c.every(coordinator.SettleInterval, func() {
 		_ = c.driven.Settle() // Those that were not told are told the next time.
 	})
@@ -77,7 +77,7 @@ func (h *host) kill() {
 // changed tells the control plane that the configuration has changed.
 func (h *host) changed() {
 	if h.control != nil && !h.control.life.paused && !h.w.store.node.off && h.w.net.cut[[2]*node{h.w.store.node, h.node}] == 0 {
-		h.control.driven.Changed(h.w.present())
+		h.control.driven.Changed()
 	}
 }
 

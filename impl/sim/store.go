@@ -70,9 +70,10 @@ func (a access) Swap(ctx context.Context, base config.Revision, next config.Conf
 	return r, err
 }
 
-// Changes, Announce and Present are what a Coordinator's own goroutines use.
+// Changes and Announce are what a Coordinator's own goroutines use.
 func (a access) Changes(context.Context) <-chan struct{} { return nil }
 
 func (a access) Announce(context.Context, config.Presence, time.Duration) {}
 
+// Present answers at once: a fault of etcd keeps the configuration back, not this.
 func (a access) Present(context.Context) ([]config.Presence, error) { return a.w.present(), nil }
