@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"dalio/bpf"
@@ -102,7 +103,9 @@ func (d *Driven) Changed() { d.m.sharedChanged(d.m.options.background()) }
 
 // Answered takes an answer to a probe of a member, and PeerAnswered to one of another
 // coordinator.
-func (d *Driven) Answered(from netip.AddrPort, m *protocol.Message) { d.m.Coordinator.answered(from, m) }
+func (d *Driven) Answered(from netip.AddrPort, m *protocol.Message) {
+	d.m.Coordinator.answered(from, m)
+}
 
 // PeerAnswered takes the answer of another coordinator's data plane.
 func (d *Driven) PeerAnswered(from netip.AddrPort, m *protocol.Message) { d.m.peerAnswered(from, m) }
@@ -203,7 +206,11 @@ func (o *Options) together(all ...func()) {
 		o.driver.Together(all...)
 		return
 	}
-	membership.AtOnce(all...)
+	var running sync.WaitGroup
+	for _, f := range all {
+		running.Go(f)
+	}
+	running.Wait()
 }
 
 // newFollower begins to follow a replica.

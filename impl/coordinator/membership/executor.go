@@ -53,8 +53,8 @@ type Executor struct {
 	Store    config.Store
 	// Now is the clock of the data plane's leases.
 	Now func() time.Duration
-	// Together runs functions at the same time and returns when all have. If nil, each
-	// has a goroutine; InTurn is for tests in which the order matters.
+	// Together runs functions, as a rule at the same time, and returns when all have
+	// ended.
 	Together func(...func())
 
 	collected map[protocol.ReplicaID]Recent
@@ -158,26 +158,6 @@ func (x *Executor) each(members []config.Member, do func(config.Member) error) [
 	for i, m := range members {
 		asked = append(asked, func() { problems[i] = do(m) })
 	}
-	together := x.Together
-	if together == nil {
-		together = AtOnce
-	}
-	together(asked...)
+	x.Together(asked...)
 	return problems
-}
-
-// AtOnce gives each function a goroutine, and returns when all have ended.
-func AtOnce(all ...func()) {
-	var running sync.WaitGroup
-	for _, f := range all {
-		running.Go(f)
-	}
-	running.Wait()
-}
-
-// InTurn runs one function after the other.
-func InTurn(all ...func()) {
-	for _, f := range all {
-		f()
-	}
 }
