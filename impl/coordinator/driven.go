@@ -31,8 +31,8 @@ type Driver struct {
 	Wake func()
 	// Follow is called when a replica is to be followed.
 	Follow func(*Following)
-	// Transport reaches the control APIs of replicas, Probes sends to members from the
-	// coordinator's own address, and Peers to other coordinators.
+	// Transport reaches the control APIs of replicas, with Patience. Probes sends to
+	// members from the coordinator's own address, and Peers to other coordinators.
 	Transport     http.RoundTripper
 	Probes, Peers net.PacketConn
 	// Locate returns the address of a replica's machine.
@@ -128,11 +128,12 @@ func (d *Driven) Recovered() []config.Member { return d.m.steps.Recovered() }
 // Kernel returns what the data plane was told last.
 func (d *Driven) Kernel() membership.Kernel { return d.m.plane.view() }
 
-// How often a Driven is to be driven.
+// How often a Driven is to be driven, and how long to wait for a replica that is dialled.
 const (
 	ProbeInterval  = probeInterval
 	SettleInterval = settleInterval
 	Redial         = redial
+	DialTimeout    = followTimeout
 )
 
 // Following is one replica's being followed: dial it, and while it is there ask for its
@@ -164,14 +165,21 @@ func (f *Following) Poll() time.Duration {
 	return f.f.interval(f.f.now())
 }
 
-// untimed is a context's in which nothing is bounded by a time: whoever drives a
-// control plane ends what it waits for.
-type untimed struct{}
+// patienceKey has how long a request of a driven control plane may take. Its
+// context has no deadline, which would be one by the clock of this machine.
+type patienceKey struct{}
+
+// Patience returns after how long the Transport is to end a request with this context
+// that has had no answer, 0 if no time is set.
+func Patience(ctx context.Context) time.Duration {
+	d, _ := ctx.Value(patienceKey{}).(time.Duration)
+	return d
+}
 
 // bounded bounds what is done in a context.
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if ctx.Value(untimed{}) != nil {
-		return context.WithCancel(ctx)
+	if ctx.Value(patienceKey{}) != nil {
+		return context.WithCancel(context.WithValue(ctx, patienceKey{}, d))
 	}
 	return context.WithTimeout(ctx, d)
 }
@@ -179,7 +187,7 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 // background is the context of what nobody waits for.
 func (o *Options) background() context.Context {
 	if o.driver != nil {
-		return context.WithValue(context.Background(), untimed{}, true)
+		return context.WithValue(context.Background(), patienceKey{}, time.Duration(0))
 	}
 	return context.Background()
 }

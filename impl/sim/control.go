@@ -123,7 +123,7 @@ func (c *controlPlane) follow(f *coordinator.Following) {
 	c.life.beside(func() {
 		for !f.Ended() {
 			var at *life
-			err := w.ask(context.Background(), c.h.node, m.node, askPatience, func() error {
+			err := w.ask(context.Background(), c.h.node, m.node, coordinator.DialTimeout, func() error {
 				at = m.life
 				return nil
 			})

@@ -12,16 +12,11 @@ import (
 	"syscall"
 	"time"
 
-	"dalio/impl/replica/control"
+	"dalio/impl/coordinator"
 )
 
-// How long who asks waits for an answer, by what is asked; the control plane has the
-// same in asker.go.
-const (
-	askPatience     = 500 * time.Millisecond
-	fencePatience   = 150 * time.Millisecond
-	recoverPatience = 5 * time.Second
-)
+// catchUpPatience is how long a replica that catches up waits for an answer.
+const catchUpPatience = 500 * time.Millisecond
 
 // resent is after how long what was lost of a connection is sent again, at first.
 const resent = 30 * time.Millisecond
@@ -122,12 +117,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body.Close()
 	}
 	m := t.w.machineAt(at)
-	patience := askPatience
-	switch r.URL.Path {
-	case control.FencePath, control.SettlePath:
-		patience = fencePatience
-	case control.AssignPath, control.RecentPath, control.InstallPath, control.OpenPath:
-		patience = recoverPatience
+	patience := coordinator.Patience(r.Context())
+	if patience == 0 {
+		patience = catchUpPatience
 	}
 	answer := &answer{header: http.Header{}, code: http.StatusOK}
 	err = t.w.ask(r.Context(), t.from, m.node, patience, func() error {
