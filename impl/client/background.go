@@ -19,7 +19,7 @@ func (c *Client) receive() {
 			return
 		}
 		for i := range in.Len() {
-			if from := c.coordinators.find(in.Address(i)); from >= 0 {
+			if from := c.coordinators.Find(in.Address(i)); from >= 0 {
 				c.handle(in.Payload(i), from)
 			}
 		}
@@ -31,7 +31,7 @@ func (c *Client) receive() {
 // for the session to check.
 func (c *Client) handle(payload []byte, from int) {
 	var m protocol.Message
-	if m.Unmarshal(payload) != nil || !c.coordinators.answered(from, m.Epoch, m.Status == protocol.StatusOK) {
+	if m.Unmarshal(payload) != nil || !c.coordinators.Answered(from, m.Epoch, m.Status == protocol.StatusOK) {
 		return
 	}
 	if index := m.Request % stride; index < uint64(len(c.lanes)) {

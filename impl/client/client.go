@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dalio/impl/internal/coordinators"
 	"dalio/impl/internal/datagram"
 	"dalio/protocol"
 )
@@ -28,7 +29,7 @@ const (
 // Client is a client of one shard.
 type Client struct {
 	options      Options
-	coordinators *coordinators
+	coordinators *coordinators.Set
 	packets      net.PacketConn
 	conn         *datagram.Conn
 	sender       *sender
@@ -74,7 +75,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	}
 	c := &Client{
 		options:      o,
-		coordinators: &coordinators{addresses: targets},
+		coordinators: coordinators.New(targets),
 		packets:      packets,
 		conn:         datagram.NewConn(packets),
 		tokens:       make(chan struct{}, o.MaxInFlight),

@@ -106,7 +106,7 @@ func (l *lane) enqueue(m *protocol.Message) {
 	if o.first.at.IsZero() && m.Type != protocol.OpenRequest {
 		o.first = o.last
 	}
-	for _, to := range l.client.coordinators.targets(o.retries) {
+	for _, to := range l.client.coordinators.Targets(o.retries) {
 		l.client.sender.enqueue(m, to)
 	}
 }

@@ -5,8 +5,10 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
+	"dalio/impl/internal/coordinators"
 	"dalio/protocol"
 	"dalio/traces"
 )
@@ -16,8 +18,6 @@ const (
 	// sends again, as package client has it.
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 100 * time.Millisecond
-	// searchAfter is after how many tries a client asks all coordinators.
-	searchAfter = 2
 )
 
 // client is a client with one lane: one request at a time, after an unknown outcome
@@ -36,9 +36,8 @@ type client struct {
 	f, key  string
 	waiting bool
 	tries   int
-	// active is the coordinator that answered last, epoch the highest that one had.
-	active int
-	epoch  protocol.Epoch
+	// coordinators tells whom it asks.
+	coordinators *coordinators.Set
 	// nonces are those of the operation.
 	nonces []uint64
 	// last: it reads every key once more, and is done then.
@@ -49,6 +48,11 @@ func newClient(w *world, index int) *client {
 	c := &client{w: w, random: stream(w.seed, clientStream+uint64(index+1)<<8), process: index}
 	c.node = w.net.add(fmt.Sprint("c", index), 2, byte(index+1), 40000)
 	c.node.receive = c.receive
+	var all []netip.AddrPort
+	for _, h := range w.hosts {
+		all = append(all, addrPort(h.node.address))
+	}
+	c.coordinators = coordinators.New(all)
 	c.request = c.random.Uint64() >> 20
 	return c
 }
@@ -131,10 +135,9 @@ func (c *client) nonce() uint64 {
 
 // send sends to the coordinator that is taken for the active one, or to all.
 func (c *client) send(m *protocol.Message) {
-	for i, h := range c.w.hosts {
-		if i == c.active || c.tries >= searchAfter {
-			c.w.net.send(c.node, protocol.NewFrame(m, c.node.address, h.node.address))
-		}
+	for _, to := range c.coordinators.Targets(c.tries) {
+		at := c.w.net.nodes[to.Addr().As4()].address
+		c.w.net.send(c.node, protocol.NewFrame(m, c.node.address, at))
 	}
 }
 
@@ -214,20 +217,13 @@ func (c *client) receive(frame []byte) {
 	}
 }
 
-// heard says whether to look at an answer: what a coordinator that has been replaced
-// can't do says nothing of the one in its place, but what it has done is done.
+// heard says whether to look at an answer.
 func (c *client) heard(frame []byte, m *protocol.Message) bool {
-	if m.Epoch < c.epoch {
+	if m.Epoch < c.coordinators.Epoch() {
 		c.w.cover.met(staleAnswer)
-		return m.Status == protocol.StatusOK
 	}
-	c.epoch = m.Epoch
-	for i, h := range c.w.hosts {
-		if h.node.address.IP == source(frame) {
-			c.active = i
-		}
-	}
-	return true
+	from := c.coordinators.Find(addrPort(sender(frame)))
+	return from >= 0 && c.coordinators.Answered(from, m.Epoch, m.Status == protocol.StatusOK)
 }
 
 // end completes the operation, and begins the next.

@@ -7,7 +7,7 @@
 //
 // What is real: the coordinator's bytecode (bpf.Rig), its control plane
 // (coordinator.Driven), the replica's server with its store, the client's
-// protocol.Session. What is simulated: time, and everything between them, etcd and
+// protocol.Session and coordinators.Set. What is simulated: time, and everything between them, etcd and
 // disks included. docs/simulation.md says more.
 //
 // A run has three parts. At first faults happen as the plan of the seed says, while
