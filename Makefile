@@ -120,7 +120,7 @@ build/break/gate-events.o: $(wildcard bpf/*.c bpf/*.h)
 .PHONY: coverage
 coverage: ## which blocks and branches of the bytecode the tests take; the rest must be listed with the reason
 	@scripts/setup test
-	go run ./checker/coverage
+	go run ./checker/coverage -evidence README.md
 
 .PHONY: mutate
 mutate: ## small mistakes, many of them, in the bytecode and C: the tests must notice (ONLY=bytecode)
@@ -157,7 +157,7 @@ bench: build ## the coordinator alone against the same in C and against its boun
 
 .PHONY: audit-large
 audit-large: build ## the audit of a million operations, of ten million with versions, and of both with a stale read
-	go run ./checker/linear/internal/trial
+	go run ./checker/linear/internal/trial -evidence README.md
 
 .PHONY: generate
 generate: ## rebuilds the committed BPF objects and their bindings

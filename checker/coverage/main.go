@@ -44,6 +44,10 @@ func main() {
 	short := flag.Bool("short", false, "leave out the tests that have two processors meet")
 	readme := flag.String("evidence", "", "file with the table of evidence to update")
 	flag.Parse()
+	if flag.NArg() != 0 || *short && *readme != "" {
+		fmt.Fprintln(os.Stderr, "coverage: there are no arguments besides the flags, and -evidence is for a run of all tests")
+		os.Exit(2)
+	}
 	if err := run(*dir, *short, *readme); err != nil {
 		fmt.Fprintf(os.Stderr, "coverage: %v\n", err)
 		os.Exit(1)

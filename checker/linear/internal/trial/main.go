@@ -40,6 +40,10 @@ func main() {
 	versioned := flag.Int("versioned", synth.Versioned.Operations, "operations in each history with versions")
 	readme := flag.String("evidence", "", "file with the table of evidence to update")
 	flag.Parse()
+	if flag.NArg() != 0 || *readme != "" && (*operations < synth.Large.Operations || *versioned < synth.Versioned.Operations) {
+		fmt.Fprintln(os.Stderr, "trial: there are no arguments besides the flags, and -evidence is for a trial at full size")
+		os.Exit(2)
+	}
 	if err := run(*audit, *dir, *operations, *versioned, *readme); err != nil {
 		fmt.Fprintf(os.Stderr, "trial: %v\n", err)
 		os.Exit(1)
