@@ -2,11 +2,10 @@
 (***************************************************************************)
 (* Every step of Dalio.tla, for the proof to be compared with: its name,   *)
 (* the state that it begins in, and what it changes.  The history by which *)
-(* Dalio.tla implements Register.tla is part of the state.                 *)
+(* Dalio.tla implements Register.tla is part of the state here, but not in *)
+(* DalioEdges.tla, which names the steps.                                  *)
 (***************************************************************************)
-EXTENDS MCDalio, Sequences
-
-VARIABLE act  \* the name of the last step
+EXTENDS DalioEdges
 
 \* A state, in the order in which EmitWhole tells what has changed.
 Whole == <<messages, losses, nextSeq, entries, minted, unpublished, store,
@@ -21,47 +20,11 @@ Mapped == [value      |-> [k \in Keys |-> ValueOf(Newest(k))],
 OnlyWriteRequests(m) == m.type = "WriteRequest"
 
 -----------------------------------------------------------------------------
-\* The steps of Next, with their names.
-Is(name) == act' = name
-
-ClientEdge(c) ==
-  \/ \E k \in Keys : InvokeRead(c, k) /\ Is("InvokeRead")
-  \/ \E k \in Keys, v \in Contents : InvokeWrite(c, k, v) /\ Is("InvokeWrite")
-  \/ Retry(c) /\ Is("Retry")
-  \/ Abandon(c) /\ Is("Abandon")
-  \/ \E m \in Received("OpenResponse") :
-       HandleOpenResponse(c, m) /\ Is("HandleOpenResponse")
-  \/ \E m \in Received("WriteResponse") :
-       HandleWriteResponse(c, m) /\ Is("HandleWriteResponse")
-  \/ \E m \in Received("ReadResponse") :
-       HandleReadResponse(c, m) /\ Is("HandleReadResponse")
-
-CoordinatorEdge ==
-  \/ \E m \in Received("OpenRequest") :
-       HandleOpenRequest(m) /\ Is("HandleOpenRequest")
-  \/ \E m \in Received("WriteRequest") :
-       HandleWriteRequest(m) /\ Is("HandleWriteRequest")
-  \/ \E m \in Received("WriteAck") : HandleWriteAck(m) /\ Is("HandleWriteAck")
-  \/ \E m \in Received("ReadRequest") :
-       HandleReadRequest(m) /\ Is("HandleReadRequest")
-  \/ \E m \in Received("ReadReply") :
-       HandleReadReply(m) /\ Is("HandleReadReply")
-  \/ \E s \in Slots : \/ PublishLate(s) /\ Is("PublishLate")
-                      \/ AbortPending(s) /\ Is("AbortPending")
-
-ReplicaEdge(r) ==
-  \/ \E m \in Received("Write") : HandleWrite(r, m) /\ Is("HandleWrite")
-  \/ \E m \in Received("Read") : HandleRead(r, m) /\ Is("HandleRead")
-  \/ \E seq \in 1..LastSeq :
-       CollectTombstones(r, seq) /\ Is("CollectTombstones")
-
-EdgeInit == Init /\ act = "Init"
-
-EdgeNext ==
-  \/ \E c \in Clients : ClientEdge(c)
-  \/ CoordinatorEdge
-  \/ \E r \in Replicas : ReplicaEdge(r)
-  \/ \E m \in messages : Lose(m) /\ Is("Lose")
+\* The steps of Next, with those that must not be there while all cures are kept.
+WholeNext ==
+  \/ EdgeNext
+  \/ \E s \in Slots : \/ PublishLate(s) /\ Is("PublishLate", <<s>>)
+                      \/ AbortPending(s) /\ Is("AbortPending", <<s>>)
 
 -----------------------------------------------------------------------------
 \* What is constant.  No client makes more requests than this.
@@ -84,7 +47,7 @@ ASSUME PrintT("CONSTANTS\t" \o ToString(Constants))
 Changed(old, new) == IF old = new THEN "" ELSE ToString(new)
 
 EmitWhole ==
-  PrintT("EDGE\t" \o act' \o "\t" \o ToString(Mapped)
+  PrintT("EDGE\t" \o act'[1] \o "\t" \o ToString(Mapped)
     \o "\t" \o ToString(Whole)
     \o "\t" \o Changed(messages, messages')
     \o "\t" \o Changed(losses, losses')

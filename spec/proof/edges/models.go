@@ -75,7 +75,7 @@ func (m Model) config(root string) (string, error) {
 		}
 		base.Constants[name] = set[name]
 	}
-	out := []string{"INIT EdgeInit", "NEXT EdgeNext", "VIEW " + m.Of.view, "ACTION_CONSTRAINT EmitWhole"}
+	out := []string{"INIT EdgeInit", "NEXT " + m.Of.next, "VIEW " + m.Of.view, "ACTION_CONSTRAINT EmitWhole"}
 	for _, other := range base.Others {
 		if !strings.HasPrefix(other, "SPECIFICATION ") && !strings.HasPrefix(other, "SYMMETRY ") {
 			out = append(out, other)

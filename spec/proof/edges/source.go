@@ -12,6 +12,7 @@ import (
 type Source struct {
 	Module    string   // which prints them
 	variables []string // in the order in which it does
+	next      string   // its steps, with their names
 	view      string   // what tells its states apart
 	mapping   func(*logic.Theory, tla.Value) (*mapping, error)
 	set       map[string]func(*mapping, *eval.State, tla.Value) // has a state agree with a variable
@@ -29,6 +30,7 @@ var Dalio = &Source{
 	Module: "ProofEdges",
 	variables: []string{"messages", "losses", "nextSeq", "entries", "minted", "unpublished", "store", "collect",
 		"sessions", "requests", "calls", "floors", "sequenced", "committed"},
+	next:     "WholeNext",
 	view:     "Whole",
 	mapping:  dalioMapping,
 	set:      dalioVariables,
@@ -40,6 +42,7 @@ var Dalio = &Source{
 var Shard = &Source{
 	Module:    "ShardEdges",
 	variables: []string{"configs", "kernels", "controls", "silent", "members", "written", "acknowledged", "committed", "faults"},
+	next:      "EdgeNext",
 	view:      "View",
 	mapping:   shardMapping,
 	set:       shardVariables,
