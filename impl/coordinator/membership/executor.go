@@ -161,3 +161,10 @@ func (x *Executor) each(members []config.Member, do func(config.Member) error) [
 	x.Together(asked...)
 	return problems
 }
+
+// InTurn runs one function after the other, for those to whom the order matters.
+func InTurn(all ...func()) {
+	for _, f := range all {
+		f()
+	}
+}

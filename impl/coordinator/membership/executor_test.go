@@ -80,13 +80,6 @@ func (s *stubStore) Swap(_ context.Context, base config.Revision, _ config.Confi
 	return s.revision + 1, nil
 }
 
-// inTurn runs one function after the other: the order matters to the tests.
-func inTurn(all ...func()) {
-	for _, f := range all {
-		f()
-	}
-}
-
 // TestExecutor takes the steps of a recovery with a member that does not answer in
 // the middle of one.
 func TestExecutor(t *testing.T) {
@@ -101,7 +94,7 @@ func TestExecutor(t *testing.T) {
 	take := func(s *stub, last Kind) (fenced []protocol.ReplicaID, err error) {
 		s.recent = map[protocol.ReplicaID]Recent{16: record(7, 2), 17: record(9, 3)}
 		s.given = map[protocol.ReplicaID]Recent{}
-		x := &Executor{Plane: stubPlane{s}, Replicas: s, Together: inTurn, Now: func() time.Duration { return s.now }}
+		x := &Executor{Plane: stubPlane{s}, Replicas: s, Together: InTurn, Now: func() time.Duration { return s.now }}
 		silent := s.silent
 		for _, kind := range recovery {
 			s.silent = 0

@@ -87,7 +87,7 @@ func (h *simHost) crash() {
 func (h *simHost) control() {
 	manager := NewManager()
 	h.manager, h.sources = manager, map[protocol.ReplicaID]config.Member{}
-	executor := &Executor{Plane: simPlane{h}, Replicas: simControl{h}, Store: simStore{h}, Together: inTurn,
+	executor := &Executor{Plane: simPlane{h}, Replicas: simControl{h}, Store: simStore{h}, Together: InTurn,
 		Now: func() time.Duration { return h.world.now }}
 	known, revision := h.world.config, h.world.revision
 	for {
