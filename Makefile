@@ -127,6 +127,11 @@ mutate: ## small mistakes, many of them, in the bytecode and C: the tests must n
 	@scripts/setup test
 	go run ./checker/mutate $(if $(ONLY),-only '$(ONLY)') -evidence README.md
 
+.PHONY: planted
+planted: ## plants a mistake of one character in each of spec, Go model, C code and control plane: a check must notice, by name
+	@scripts/setup test
+	go run ./checker/mutate -planted
+
 # DURATION and SEED are as for build/bin/chaos; SEED is drawn from the time if not given.
 # DURABLE=1 gives the replicas disks, and breaks those and the whole shard's power too.
 DURATION ?= 1m

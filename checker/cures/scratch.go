@@ -17,6 +17,7 @@ import (
 
 	"dalio/bpf"
 	"dalio/bpf/reader"
+	"dalio/checker/internal/tree"
 	"dalio/checker/internal/trial"
 	"dalio/protocol"
 )
@@ -34,36 +35,10 @@ var errPass = errors.New("all pass")
 // scratch is a copy of what is checked out. One cure at a time is taken out of it.
 type scratch struct{ dir string }
 
-// newScratch makes the copy, of all files that are tracked or that would be.
+// newScratch makes the copy.
 func newScratch(ctx context.Context, root, dir string) (*scratch, error) {
-	list := exec.CommandContext(ctx, "git", "ls-files", "-zco", "--exclude-standard")
-	list.Dir = root
-	out, err := list.Output()
-	if err != nil {
-		return nil, fmt.Errorf("list the files to copy: %w", err)
-	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := tree.Copy(ctx, root, dir); err != nil {
 		return nil, err
-	}
-	for _, name := range strings.Split(strings.Trim(string(out), "\x00"), "\x00") {
-		from, to := filepath.Join(root, name), filepath.Join(dir, name)
-		info, err := os.Stat(from)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // Deleted, and not committed yet.
-		}
-		if err != nil {
-			return nil, err
-		}
-		content, err := os.ReadFile(from)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(to, content, info.Mode().Perm()); err != nil {
-			return nil, err
-		}
 	}
 	return &scratch{dir}, nil
 }

@@ -5,11 +5,15 @@
 // nearly all of them.
 //
 //	go run ./checker/mutate [-only bytecode,c] [-sample] [-evidence README.md]
+//	go run ./checker/mutate -planted
 //
 // A mutant is killed when an assertion fails that holds for the original. One that
 // the verifier refuses is none. A cure that can't be tried as its table says is an
 // error, as for checker/cures. Each mutant that nothing notices must be listed in the
 // folder arguments, with why. docs/mutation.md says more.
+//
+// With -planted it plants four mistakes instead, each of one character, and demands that
+// the checks which notice them say their names.
 package main
 
 import (
@@ -29,6 +33,7 @@ import (
 	"time"
 
 	"dalio/checker/evidence"
+	"dalio/checker/mutate/planted"
 )
 
 // seed is published: it says which of all mutants are tried.
@@ -57,26 +62,47 @@ func main() {
 	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, c")
 	flag.BoolVar(&o.sample, "sample", false, "try a fixed sample, as with every change")
 	table := flag.String("evidence", "", "a `README` into whose evidence table the figures are written")
+	plant := flag.Bool("planted", false, "plant a mistake of one character in each of specification, Go model, C code and control plane")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if flag.NArg() != 0 {
+	if flag.NArg() != 0 || *plant && flag.NFlag() != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	o.out = os.Stdout
-	if err := run(ctx, &o, *only, *table); err != nil {
+	var err error
+	if *plant {
+		err = runPlanted(ctx, &o)
+	} else {
+		err = run(ctx, &o, *only, *table)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o *options, only, table string) error {
+// module returns the folder of the module that is checked out here.
+func module(ctx context.Context) (string, error) {
 	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
-		return fmt.Errorf("find the module: %w", err)
+		return "", fmt.Errorf("find the module: %w", err)
 	}
-	o.root = strings.TrimSpace(string(dir))
+	return strings.TrimSpace(string(dir)), nil
+}
+
+func runPlanted(ctx context.Context, o *options) (err error) {
+	if o.root, err = module(ctx); err != nil {
+		return err
+	}
+	return planted.Run(ctx, o.out, o.root)
+}
+
+func run(ctx context.Context, o *options, only, table string) (err error) {
+	if o.root, err = module(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	var all []outcome
 	var scores []score
