@@ -90,6 +90,13 @@ func (d *disk) losesPower(syncs int, torn bool) {
 	d.syncs, d.torn = syncs, torn
 }
 
+// ailing says whether the disk fails, or will lose power.
+func (d *disk) ailing() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failing != nil || d.syncs > 0 || d.lost
+}
+
 // failed says whether the store has failed, so that the process must end.
 func (d *disk) failed() bool {
 	select {

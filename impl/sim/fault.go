@@ -60,6 +60,9 @@ func (w *world) begin(f *Fault) (end func()) {
 		h = w.active(h) // The one that serves is the one that matters.
 	}
 	nothing := func() {}
+	if w.exposed() && !w.bearable(f, m) {
+		return nil
+	}
 	switch f.Kind {
 	case "storm":
 		b := &burst{weather: f.weather}
@@ -162,13 +165,33 @@ func (w *world) beginAt(f *Fault, m *machine) (end func()) {
 		return stopped([]*machine{m}, func(m *machine) {
 			m.lose()
 			m.disk = newDisk()
+			m.empty()
 		})
 	}
 	return nothing
 }
 
-// mayLose says whether what a replica holds may be lost: somebody else in sync has it,
-// whatever becomes of the decisions that have been taken already.
+// exposed says whether a member in sync has lost what it held, and the configuration does
+// not know yet. If the others were expelled before that one, nobody would be left.
+func (w *world) exposed() bool {
+	return slices.ContainsFunc(w.store.config.Members, func(member config.Member) bool {
+		return member.InSync && member.ID <= w.machineAt(member.Address).emptied
+	})
+}
+
+// bearable says whether a fault may begin while the shard is exposed.
+func (w *world) bearable(f *Fault, m *machine) bool {
+	switch f.Kind {
+	case "storm", "cut", "power-all":
+		return false
+	case "old-frames", "pause-client", "kill-client", "pause-control", "pause-host", "clock-jump", "etcd-stops", "failover", "kill-control", "lose-host":
+		return true
+	}
+	return w.mayLose(m)
+}
+
+// mayLose says whether what a replica holds may be lost: somebody else in sync has it, and
+// no reason to be expelled, whatever becomes of the decisions that have been taken already.
 func (w *world) mayLose(m *machine) bool {
 	if w.store.config.Epoch == 0 {
 		return true
@@ -189,12 +212,26 @@ func (w *world) mayLose(m *machine) bool {
 	for _, set := range sets {
 		if !slices.ContainsFunc(set, func(member config.Member) bool {
 			other := w.machineAt(member.Address)
-			return member.InSync && other != m && other.life != nil && other.holds(member.ID)
+			return member.InSync && other != m && other.life != nil && other.holds(member.ID) && !w.unwell(other)
 		}) {
 			return false
 		}
 	}
 	return true
+}
+
+// unwell says whether coordinators may come to take a replica for dead.
+func (w *world) unwell(m *machine) bool {
+	// Of a burst that loses less, a coordinator sees one answer in time.
+	const heavy = 0.1
+	for link, cuts := range w.net.cut {
+		if cuts > 0 && (link[0] == m.node || link[1] == m.node) {
+			return true
+		}
+	}
+	return m.node.paused || m.disk != nil && m.disk.ailing() || slices.ContainsFunc(w.net.bursts, func(b *burst) bool {
+		return (b.at == nil || b.at == m.node) && b.Loss >= heavy
+	})
 }
 
 // active returns the host of the coordinator that owns the epoch, or else another.

@@ -37,6 +37,8 @@ type machine struct {
 	// held and collect are what the witness knows of what it holds.
 	held    map[string]holding
 	collect protocol.Version
+	// emptied is the newest member that the machine was and whose data it has lost.
+	emptied protocol.ReplicaID
 	// down counts the faults that keep the process from being started.
 	down int
 }
@@ -99,11 +101,22 @@ func (m *machine) kill() {
 	m.life, m.node.receive, m.node.closed = nil, nil, true
 	if m.disk != nil {
 		m.disk.close()
+	} else {
+		m.empty()
 	}
 	watchers := m.watchers
 	m.watchers = nil
 	for _, f := range watchers {
 		f()
+	}
+}
+
+// empty takes note that what the machine held is lost.
+func (m *machine) empty() {
+	for _, member := range m.w.store.config.Members {
+		if m.w.machineAt(member.Address) == m {
+			m.emptied = max(m.emptied, member.ID)
+		}
 	}
 }
 

@@ -115,7 +115,11 @@ func (w *world) run() {
 	for _, c := range w.clients {
 		c.next()
 	}
-	for w.err == nil && !w.over() && w.next() {
+	// Faults end by themselves; what goes on for so long would go on for ever.
+	for longest := w.plan.Length + patience; w.err == nil && !w.over() && w.next(); {
+		if w.now > longest {
+			w.fail("after %v there were %d operations, of %d, and %d deliveries, of %d", w.now, w.operations, w.plan.Operations, w.deliveries, w.plan.Deliveries)
+		}
 	}
 	w.heal()
 	deadline := w.now + patience
