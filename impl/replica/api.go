@@ -99,15 +99,15 @@ func (a *api) routes() http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		return s.digests(bits)
+		return s.digests(bits), nil
 	})
 	handle("GET", control.DigestPath, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		bits, index, err := s.rangeAsked(r)
 		if err != nil {
 			return nil, err
 		}
-		d, _, err := s.digest(bits, index)
-		return d, err
+		d, _ := s.digest(bits, index)
+		return d, nil
 	})
 	handle("GET", control.RangePath, func(w http.ResponseWriter, r *http.Request) (any, error) {
 		bits, index, err := s.rangeAsked(r)

@@ -171,10 +171,7 @@ func (s *Server) level(ctx context.Context, c *catchUp, source *control.Client, 
 	if err != nil {
 		return 0, err
 	}
-	ours, earlier, err := s.digest(c.bits, index)
-	if err != nil {
-		return 0, err
-	}
+	ours, earlier := s.digest(c.bits, index)
 	if theirs == ours && !earlier {
 		c.finish(index, true)
 		return 0, nil
@@ -215,13 +212,11 @@ func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, 
 	if err := catchUpRange.Hit(); err != nil {
 		return 0, err
 	}
-	seen := make(map[string]bool)
 	err = source.Range(ctx, c.request.Epoch, c.bits, index, func(m *protocol.Message) error {
 		size := protocol.HeaderSize + len(m.Key) + len(m.Value)
 		if err := limit.wait(ctx, size); err != nil {
 			return err
 		}
-		seen[string(m.Key)] = true
 		r := recordOf(m)
 		changed, err := s.merge(c, m.Key, r, sessionRecord(m))
 		if changed && !settled.Less(r.Version) {
@@ -233,24 +228,21 @@ func (s *Server) fetch(ctx context.Context, c *catchUp, source *control.Client, 
 	if err != nil {
 		return missing, err
 	}
-	return missing, s.discard(c, index, seen)
+	return missing, s.discard(c, index)
 }
 
-// discard removes what is from before this membership and the source does not hold.
-func (s *Server) discard(c *catchUp, index int, seen map[string]bool) error {
+// discard removes what is from before this membership and the source does not hold:
+// what it holds has come under this one.
+func (s *Server) discard(c *catchUp, index int) error {
 	var surplus []string
-	err := s.eachStripe(ofRange(c.bits, index), func(stripe int) error {
+	s.eachStripe(ofRange(c.bits, index), func(stripe int) {
 		s.store.Each(stripe, func(key string, _ protocol.Record, earlier bool) bool {
-			if earlier && !seen[key] && rangeOf(key, c.bits) == index {
+			if earlier && rangeOf(key, c.bits) == index {
 				surplus = append(surplus, key)
 			}
 			return true
 		})
-		return nil
 	})
-	if err != nil {
-		return err
-	}
 	for _, key := range surplus {
 		if _, err := s.merge(c, []byte(key), protocol.Record{}, protocol.SessionRecord{}); err != nil {
 			return err

@@ -185,19 +185,15 @@ func (s *Server) expel(e control.Expulsion) error {
 
 // eachStripe visits some of the stripes, each with its lock, under one membership
 // as far as the visitor needs no longer.
-func (s *Server) eachStripe(of func(stripe int) bool, visit func(stripe int) error) error {
+func (s *Server) eachStripe(of func(stripe int) bool, visit func(stripe int)) {
 	for i := range Stripes {
 		if !of(i) {
 			continue
 		}
 		s.membership.RLock()
 		s.stripes[i].Lock()
-		err := visit(i)
+		visit(i)
 		s.stripes[i].Unlock()
 		s.membership.RUnlock()
-		if err != nil {
-			return err
-		}
 	}
-	return nil
 }

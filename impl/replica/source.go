@@ -76,9 +76,9 @@ func sum(key string, r protocol.Record) uint64 {
 }
 
 // digests sums up the ranges of all that is held under the present membership.
-func (s *Server) digests(n int) (control.Digests, error) {
+func (s *Server) digests(n int) control.Digests {
 	d := control.Digests{Bits: n, Ranges: make([]control.RangeDigest, 1<<n)}
-	return d, s.eachStripe(all, func(stripe int) error {
+	s.eachStripe(all, func(stripe int) {
 		s.store.Each(stripe, func(key string, r protocol.Record, earlier bool) bool {
 			if !earlier {
 				part := &d.Ranges[rangeOf(key, n)]
@@ -87,14 +87,14 @@ func (s *Server) digests(n int) (control.Digests, error) {
 			}
 			return true
 		})
-		return nil
 	})
+	return d
 }
 
 // digest sums up one range of what is held under the present membership. Earlier
 // says that the range has records from before it.
-func (s *Server) digest(n, index int) (d control.RangeDigest, earlier bool, err error) {
-	err = s.eachStripe(ofRange(n, index), func(stripe int) error {
+func (s *Server) digest(n, index int) (d control.RangeDigest, earlier bool) {
+	s.eachStripe(ofRange(n, index), func(stripe int) {
 		s.store.Each(stripe, func(key string, r protocol.Record, before bool) bool {
 			switch {
 			case rangeOf(key, n) != index:
@@ -106,9 +106,8 @@ func (s *Server) digest(n, index int) (d control.RangeDigest, earlier bool, err 
 			}
 			return true
 		})
-		return nil
 	})
-	return d, earlier, err
+	return d, earlier
 }
 
 // sendRange sends the records of a range. They are copied stripe by stripe, so
