@@ -5,6 +5,7 @@ package membership
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type stub struct {
 	sessions []protocol.SessionRecord
 	asked    time.Duration
 	opened   bool
+	// did has what else was asked for.
+	did []string
 }
 
 // ask takes a second for each question.
@@ -54,10 +57,27 @@ type stubPlane struct{ *stub }
 
 func (s *stub) Open(_ context.Context, m config.Member, _ protocol.Epoch) error { return s.ask(m) }
 
-func (p stubPlane) SetServing(uint16) error                           { return nil }
-func (p stubPlane) SetMembers(context.Context, []config.Member) error { return nil }
-func (p stubPlane) SetMinMembers(int) error                           { return nil }
-func (p stubPlane) Shut() error                                       { return nil }
+func (s *stub) do(format string, arguments ...any) error {
+	s.did = append(s.did, fmt.Sprintf(format, arguments...))
+	return nil
+}
+
+func (s *stub) Assign(_ context.Context, m config.Member, e protocol.Epoch, sessions uint32) error {
+	return s.do("assign %d in %d, %d sessions", m.ID, e, sessions)
+}
+
+func (s *stub) CatchUp(_ context.Context, m config.Member, e protocol.Epoch, source config.Member) error {
+	return s.do("catch %d up in %d from %d", m.ID, e, source.ID)
+}
+
+func (s *stub) Expel(_ context.Context, m config.Member) error { return s.do("expel %d", m.ID) }
+
+func (p stubPlane) SetServing(set uint16) error { return p.do("serve by %b", set) }
+func (p stubPlane) SetMembers(_ context.Context, all []config.Member) error {
+	return p.do("mask of %d", len(all))
+}
+func (p stubPlane) SetMinMembers(n int) error { return p.do("at least %d", n) }
+func (p stubPlane) Shut() error               { return p.do("shut") }
 func (p stubPlane) Open(_ context.Context, _ protocol.Epoch, _ []config.Member, sessions []protocol.SessionRecord, _ int, asked time.Duration) error {
 	p.sessions, p.asked, p.opened = sessions, asked, true
 	return nil
@@ -159,6 +179,44 @@ func TestExecutor(t *testing.T) {
 		}
 		if len(newer.Records)+len(newer.Sessions) != 0 {
 			t.Errorf("who had version 9 was given %+v", newer)
+		}
+	})
+	t.Run("each step asks for what it names", func(t *testing.T) {
+		for kind, want := range map[Kind]string{ShrinkServing: "serve by 10", GrowServe: "serve by 10", ShrinkMask: "mask of 2", GrowMask: "mask of 2", LeastSize: "at least 3",
+			CloseKernel: "shut", Assign: "assign 16 in 2, 64 sessions", CatchUpOn: "catch 16 up in 2 from 17", Expel: "expel 16"} {
+			s := &stub{}
+			x := &Executor{Plane: stubPlane{s}, Replicas: s}
+			a := &Action{Kind: kind, Epoch: 2, Members: members, Source: members[1], Serving: 0b10, MinMembers: 3}
+			if _, err := x.Do(context.Background(), a, 0, 64); err != nil || !slices.Equal(s.did, []string{want}) {
+				t.Errorf("%s asked for %q (%v), want %q", kind, s.did, err, want)
+			}
+		}
+		if _, err := (&Executor{}).Do(context.Background(), &Action{Kind: "dance"}, 0, 64); err == nil {
+			t.Error("a step that there is not was taken")
+		}
+	})
+	// So that what is done with them is the same each time.
+	t.Run("the order of the session records", func(t *testing.T) {
+		s := &stub{recent: map[protocol.ReplicaID]Recent{}}
+		x := &Executor{Plane: stubPlane{s}, Replicas: s, Together: InTurn, Now: func() time.Duration { return s.now }}
+		var want []int
+		for slot := range 16 {
+			r := s.recent[members[slot%2].ID]
+			r.Sessions = append(r.Sessions, protocol.SessionRecord{Session: protocol.MintSessionID(protocol.Epoch(20-slot), 1, slot), Request: 1})
+			s.recent[members[slot%2].ID] = r
+			want = append(want, slot)
+		}
+		for _, kind := range []Kind{Collect, OpenKernel} {
+			if _, err := x.Do(context.Background(), &Action{Kind: kind, Epoch: 21, Members: members}, 0, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []int
+		for _, r := range s.sessions {
+			got = append(got, r.Session.Slot())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("opened with those of the slots %v, want %v", got, want)
 		}
 	})
 }

@@ -253,7 +253,6 @@ func (m *Manager) fence(v *View) Action {
 // cutTo returns the configuration with the members that the epoch was recovered
 // from, and no others.
 func (m *Manager) cutTo(c config.Config) config.Config {
-	c = c.Clone()
 	c.Members = m.taking.recovered
 	return c
 }

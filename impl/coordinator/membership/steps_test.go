@@ -208,6 +208,31 @@ func TestSteps(t *testing.T) {
 			v.set(2, Replica{Known: true, ID: 18, CatchUp: CatchUp{State: Running, From: addressOf(0), Source: 16}})
 			expect(t, sureManager(), v, Wait)
 		}},
+		{"joinings that can't go on", func(t *testing.T) {
+			ours := Replica{Known: true, ID: 34}
+			for what, c := range map[string]struct {
+				view   func(v *View)
+				keeps  bool
+				joiner Replica
+			}{
+				"one that can":              {func(*View) {}, true, ours},
+				"of nobody who is ours":     {func(v *View) { v.Config = v.Config.WithoutReplica(addressOf(2)) }, false, ours},
+				"of one that is drained":    {func(v *View) { v.Config.Replicas[2].Drained = true }, false, ours},
+				"of one that is not heard":  {func(*View) {}, false, Replica{}},
+				"of one that is suspected":  {func(*View) {}, false, Replica{Known: true, Suspected: true, ID: 34}},
+				"of one that has restarted": {func(*View) {}, false, Replica{Known: true}},
+				"of one that has joined":    {func(v *View) { v.Config = v.Config.WithMember(config.Member{ID: 34, Address: addressOf(2)}) }, false, ours},
+			} {
+				m, v := sureManager(), joinable()
+				m.joining[addressOf(2)] = joining{id: 34, assigned: true}
+				v.set(2, c.joiner)
+				c.view(v)
+				m.prune(v)
+				if _, kept := m.Joining()[addressOf(2)]; kept != c.keeps {
+					t.Errorf("%s: kept %v, want %v", what, kept, c.keeps)
+				}
+			}
+		}},
 		{"a drained member", func(t *testing.T) {
 			v := serving(1)
 			v.Config.Replicas[0].Drained = true
