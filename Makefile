@@ -123,7 +123,7 @@ coverage: ## which blocks and branches of the bytecode the tests take; the rest 
 	go run ./checker/coverage -evidence README.md
 
 .PHONY: mutate
-mutate: ## small mistakes, many of them, in the bytecode and C: the tests must notice (ONLY=bytecode)
+mutate: ## small mistakes, many of them, in bytecode, Go and C: the tests must notice (ONLY=go)
 	@scripts/setup test
 	go run ./checker/mutate $(if $(ONLY),-only '$(ONLY)') -evidence README.md
 

@@ -39,7 +39,7 @@ func tryBytecode(ctx context.Context, o *options) ([]outcome, error) {
 		return nil, err
 	}
 	text, err := command(ctx, bytecodeTime, filepath.Join(o.root, "bpf"), binary, "-test.run=^TestMutants$", "-test.v", "-test.timeout="+bytecodeTime.String(),
-		"-mutants.seed="+strconv.Itoa(seed), "-mutants.share="+strconv.FormatFloat(share, 'g', -1, 64), "-mutants.out="+out)
+		"-mutants.seed="+strconv.Itoa(seed), "-mutants.share="+strconv.FormatFloat(share, 'g', -1, 64), "-mutants.only="+o.match.String(), "-mutants.out="+out)
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, text)
 	}

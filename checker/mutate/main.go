@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command mutate makes mutants of the bytecode, by fixed operators and from a
-// published seed, takes the cures out of the C code, and demands that the tests notice
-// nearly all of them.
+// Command mutate makes mutants of the bytecode and of the Go code, by fixed operators
+// and from a published seed, takes the cures out of the C code, and demands that the
+// tests notice nearly all of them.
 //
-//	go run ./checker/mutate [-only bytecode,c] [-sample] [-evidence README.md]
+//	go run ./checker/mutate [-only bytecode,go,c] [-sample] [-match REGEXP] [-parallel 2] [-evidence README.md]
 //	go run ./checker/mutate -planted
 //
 // A mutant is killed when an assertion fails that holds for the original. One that
-// the verifier refuses is none. A cure that can't be tried as its table says is an
-// error, as for checker/cures. Each mutant that nothing notices must be listed in the
-// folder arguments, with why. docs/mutation.md says more.
+// the verifier refuses is none; one that ends by a panic, or comes to no end, is not
+// killed. A cure that can't be tried as its table says is an error, as for
+// checker/cures. Each mutant that nothing notices must be listed in the folder
+// arguments, with why. What became of mutants of the Go code is kept, so that a run
+// that was stopped is gone on with. docs/mutation.md says more.
 //
 // With -planted it plants four mistakes instead, each of one character, and demands that
 // the checks which notice them say their names.
@@ -27,12 +29,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"dalio/checker/evidence"
+	"dalio/checker/mutate/bytecode"
 	"dalio/checker/mutate/planted"
 )
 
@@ -41,8 +45,11 @@ const seed = 1
 
 type options struct {
 	sample bool
-	root   string
-	out    io.Writer
+	// match chooses mutants by their names.
+	match    *regexp.Regexp
+	parallel int
+	root     string
+	out      io.Writer
 }
 
 // kind is what mutants are made of.
@@ -54,24 +61,26 @@ type kind struct {
 }
 
 func kinds() []kind {
-	return []kind{{"bytecode", 500, tryBytecode}, {"c", 0, tryCures}}
+	return []kind{{"bytecode", 500, tryBytecode}, {"go", 200, tryGo}, {"c", 0, tryCures}}
 }
 
 func main() {
 	var o options
-	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, c")
+	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, go, c")
 	flag.BoolVar(&o.sample, "sample", false, "try a fixed sample, as with every change")
+	flag.IntVar(&o.parallel, "parallel", 2, "how many are tried at a time")
+	match := flag.String("match", "", "try only those whose names match this `regexp`, as while a test for them is written")
 	table := flag.String("evidence", "", "a `README` into whose evidence table the figures are written")
 	plant := flag.Bool("planted", false, "plant a mistake of one character in each of specification, Go model, C code and control plane")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if flag.NArg() != 0 || *plant && flag.NFlag() != 1 {
+	var err error
+	if o.match, err = regexp.Compile(*match); err != nil || flag.NArg() != 0 || o.parallel < 1 || *plant && flag.NFlag() != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	o.out = os.Stdout
-	var err error
 	if *plant {
 		err = runPlanted(ctx, &o)
 	} else {
@@ -122,7 +131,7 @@ func run(ctx context.Context, o *options, only, table string) (err error) {
 		}
 		s.Seconds = time.Since(from).Seconds()
 		fmt.Fprintln(o.out, s)
-		if err == nil && table != "" && k.least != 0 {
+		if err == nil && table != "" && k.least != 0 && !o.part() {
 			if err := evidence.Write(table, "mutate-"+k.name, s.cell()); err != nil {
 				return err
 			}
@@ -145,6 +154,14 @@ func run(ctx context.Context, o *options, only, table string) (err error) {
 	fmt.Fprintf(o.out, "mutate: %s, %v\n", strings.Join(parts, "; "), time.Since(began).Round(time.Second))
 	return nil
 }
+
+// chosen says whether a mutant is one of those that are tried.
+func (o *options) chosen(name string, share float64) bool {
+	return bytecode.Chosen(name, seed, share) && o.match.MatchString(name)
+}
+
+// part says whether only some of the mutants are tried that count.
+func (o *options) part() bool { return o.sample || o.match.String() != "" }
 
 // report keeps what became of each mutant, and lists those that lived.
 func report(o *options, all []outcome, scores []score) error {

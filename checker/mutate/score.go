@@ -17,6 +17,10 @@ const (
 	killed = "killed"
 	// lived: nothing was noticed.
 	lived = "lived"
+	// crashed: tests ended by a panic, but no assertion failed.
+	crashed = "crashed"
+	// late: tests did not end in time, and no assertion failed.
+	late = "late"
 	// refused: it is no mutant. The verifier does not take it.
 	refused = "refused"
 )
@@ -84,6 +88,8 @@ type score struct {
 	Valid   int     `json:"valid"`
 	Killed  int     `json:"killed"`
 	Lived   int     `json:"lived"`
+	Crashed int     `json:"crashed"`
+	Late    int     `json:"late"`
 	Refused int     `json:"refused"`
 	Argued  int     `json:"argued"`
 	Seconds float64 `json:"seconds"`
@@ -102,8 +108,8 @@ func percent(part, of int) float64 {
 }
 
 func (s score) String() string {
-	return fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed, %d lived; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s",
-		s.Kind, s.Valid, s.Refused, s.Killed, s.Lived, s.raw(), s.adjusted(), s.Argued, s.Seconds)
+	return fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed, %d crashed, %d late, %d lived; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s",
+		s.Kind, s.Valid, s.Refused, s.Killed, s.Crashed, s.Late, s.Lived, s.raw(), s.adjusted(), s.Argued, s.Seconds)
 }
 
 func (s score) short() string {
@@ -136,23 +142,30 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 				break
 			}
 		}
-		if m.State == refused {
+		switch m.State {
+		case refused:
 			s.Refused++
 			continue
+		case killed:
+			s.Killed++
+		case crashed:
+			s.Crashed++
+		case late:
+			s.Late++
+		default:
+			s.Lived++
 		}
 		s.Valid++
 		if m.State == killed {
-			s.Killed++
 			continue
 		}
-		s.Lived++
 		if m.Why != "" { // Excused where it comes from.
 			s.Argued++
 			continue
 		}
 		if of == nil {
-			problems = append(problems, fmt.Errorf("%s mutant not noticed, and not listed in checker/mutate/arguments/%s.json: %s\n\tat %s: %s => %s",
-				k.name, k.name, m.Name, m.Place, m.Was, m.Is))
+			problems = append(problems, fmt.Errorf("%s mutant not noticed (%s), and not listed in checker/mutate/arguments/%s.json: %s\n\tat %s: %s => %s",
+				k.name, m.State, k.name, m.Name, m.Place, m.Was, m.Is))
 			continue
 		}
 		m.Why = of.Why
@@ -160,13 +173,13 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 			s.Argued++
 		}
 	}
-	// A sample need not have one of each.
+	// A part of them need not have one of each.
 	for _, a := range arguments {
-		if !a.used && !o.sample {
+		if !a.used && !o.part() {
 			problems = append(problems, fmt.Errorf("an argument in checker/mutate/arguments/%s.json fits no mutant; take it out: %s", k.name, a.Name))
 		}
 	}
-	if !o.sample {
+	if !o.part() {
 		if s.Valid < k.least {
 			problems = append(problems, fmt.Errorf("there are %d %s mutants, and %d are wanted", s.Valid, k.name, k.least))
 		}

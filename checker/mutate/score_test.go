@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,7 @@ func judged(t *testing.T, arguments string, sample bool, all ...outcome) (score,
 	if err := os.WriteFile(filepath.Join(dir, "k.json"), []byte(arguments), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return judge(&options{root: root, sample: sample}, kind{name: "k", least: 3}, all)
+	return judge(&options{root: root, sample: sample, match: regexp.MustCompile("")}, kind{name: "k", least: 3}, all)
 }
 
 func some(state string, n int) (all []outcome) {
@@ -46,6 +47,8 @@ func TestJudge(t *testing.T) {
 		"refused ones don't count":  {"[]", false, append(some(killed, 2), some(refused, 5)...), "3 are wanted"},
 		"one lived":                 {"[]", false, append(some(killed, 99), some(lived, 1)...), "not listed"},
 		"one lived in the sample":   {"[]", true, append(some(killed, 99), some(lived, 1)...), "not listed"},
+		"one crashed":               {"[]", false, append(some(killed, 99), some(crashed, 1)...), "not listed"},
+		"one was late":              {"[]", false, append(some(killed, 99), some(late, 1)...), "not listed"},
 		"some are equivalent":       {equivalent, false, append(some(killed, 50), some(lived, 50)...), ""},
 		"some are listed":           {listed, false, append(some(killed, 95), some(lived, 5)...), ""},
 		"too many are listed":       {listed, false, append(some(killed, 94), some(lived, 6)...), "must be 95%"},
