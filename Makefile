@@ -97,8 +97,10 @@ cures: ## takes each cure out of the code, one at a time: a named test must fail
 	@scripts/setup test
 	go run ./checker/cures $(if $(ONLY),-only '$(ONLY)')
 
-# SHORT=1 is what make test does.
+# SHORT=1 is what make test does. The clients of the runs with failures are few: all that
+# they cause is recorded, and what is checked there is the membership.
 TRACED := $(if $(SHORT),1200,8000)
+CHAOS_TRACED := $(BIN)/chaos --events --rate 200 --clients 8 --keys 20 --min-served 0
 .PHONY: trace
 ifdef BREAK
 trace: build build/break/$(BREAK)-events.o
@@ -106,11 +108,18 @@ trace: build build/break/$(BREAK)-events.o
 	$(BIN)/demo --dir build/trace/without-$(BREAK) --operations $(TRACED) --events --object build/break/$(BREAK)-events.o || [ $$? -eq 1 ]
 	go run ./spec/trace -dir build/trace/without-$(BREAK) build/trace/without-$(BREAK)/shard/events
 else
-trace: build ## two runs recorded event by event, one on a bad network: TLC says whether they are behaviours of the specification (BREAK=gate: one without the gate)
+trace: build ## runs recorded event by event, on a bad network and with failures: TLC says whether they are behaviours of the specification (BREAK=gate: one without the gate)
 	@scripts/setup test
 	$(BIN)/demo --dir build/trace/demo --operations $(TRACED) --events
 	$(BIN)/demo --dir build/trace/bad --operations $(TRACED) --events --seed 2 --loss 0.03 --duplicate 0.05 --delay 0.05 --reorder 0.05
-	go run ./spec/trace $(if $(SHORT),-least 10000,-least 100000 -evidence README.md) build/trace/demo/shard/events build/trace/bad/shard/events
+ifdef SHORT
+	$(CHAOS_TRACED) --dir build/trace/chaos --seed 1 --duration 5s --only '^(replica-killed|planned-failover|control-plane-killed|killed-at-fenced)$$' >build/trace/chaos.log || { cat build/trace/chaos.log; exit 1; }
+	go run ./spec/trace -least 10000 -failures build/trace/chaos/shard/events -least-steps 30 build/trace/demo/shard/events build/trace/bad/shard/events
+else
+	$(CHAOS_TRACED) --dir build/trace/chaos --seed 1 --duration 25s
+	$(CHAOS_TRACED) --dir build/trace/chaos2 --seed 2 --duration 25s
+	go run ./spec/trace -least 100000 -evidence README.md -failures build/trace/chaos/shard/events,build/trace/chaos2/shard/events -least-steps 100 build/trace/demo/shard/events build/trace/bad/shard/events
+endif
 endif
 
 build/break/gate-events.o: $(wildcard bpf/*.c bpf/*.h)

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"dalio/impl/fabric"
@@ -93,6 +92,7 @@ type Cluster struct {
 
 	dir        string
 	durable    bool
+	events     bool
 	diskBytes  int64
 	disks      []string
 	logs       string
@@ -144,7 +144,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Cluster{Rack: rack, dir: dir, durable: o.Durable, diskBytes: o.DiskBytes, logs: logs, executable: o.Executable,
+	c := &Cluster{Rack: rack, dir: dir, durable: o.Durable, events: o.Events, diskBytes: o.DiskBytes, logs: logs, executable: o.Executable,
 		restart: o.Restart, notice: o.Notice, cancel: end, ids: map[string]protocol.ReplicaID{}}
 	c.close = sync.OnceValue(c.shutdown)
 	c.unhook = func() bool { return false }
@@ -350,49 +350,4 @@ func (c *Cluster) processes() []*Process {
 		all = append(all, c.Etcd)
 	}
 	return all
-}
-
-// Close ends the processes, in good order if they are up to it, and takes the
-// network down. Later calls wait for the first and return what it returned.
-func (c *Cluster) Close() error { return c.close() }
-
-func (c *Cluster) shutdown() error {
-	c.mu.Lock()
-	c.closing = true
-	c.mu.Unlock()
-	c.cancel()
-	c.watching.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.unhook()
-	problems := []error{removeFile(filepath.Join(c.dir, StateFile))}
-	for _, p := range c.Coordinators {
-		// One that was killed has left its socket.
-		problems = append(problems, removeFile(c.socketOf(p)))
-	}
-	children := c.processes()
-	for _, p := range children {
-		problems = append(problems, p.Signal(syscall.SIGTERM), p.Signal(syscall.SIGCONT))
-	}
-	patience, cancel := context.WithTimeout(context.Background(), endTimeout)
-	defer cancel()
-	for _, p := range children {
-		select {
-		case <-p.Done():
-		case <-patience.Done():
-			problems = append(problems, p.Kill())
-		}
-	}
-	if c.Etcd != nil && !c.durable {
-		problems = append(problems, os.RemoveAll(c.etcdDir()))
-	}
-	problems = append(problems, c.dropDisks())
-	return errors.Join(append(problems, c.Rack.Close())...)
-}
-
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }

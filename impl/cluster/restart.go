@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // change a replica comes back empty under the id that acknowledged writes: a fault
 // for an audit to find.
 func (c *Cluster) Restart(ctx context.Context, old *Process) (*Process, error) {
-	if err := old.Kill(); err != nil {
+	if err := errors.Join(old.Kill(), c.mendEvents(old.Node)); err != nil {
 		return nil, fmt.Errorf("restart: %w", err)
 	}
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)

@@ -101,6 +101,45 @@ func (e *Etcd) Swap(ctx context.Context, base Revision, next Config) (Revision, 
 	return Revision(done.Header.Revision), nil
 }
 
+// Version is one state that the configuration has been in.
+type Version struct {
+	// Number counts them, from 1 on.
+	Number   int64
+	Revision Revision
+	Config   Config
+}
+
+// History returns all states of the configuration so far, in their order: those that
+// etcd has not compacted, the first of which has number 1 if none is missing.
+func (e *Etcd) History(ctx context.Context) ([]Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	_, newest, err := e.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Version
+	for w := range e.client.Watch(clientv3.WithRequireLeader(ctx), e.configKey(), clientv3.WithRev(1)) {
+		if err := w.Err(); err != nil {
+			return nil, fmt.Errorf("read the history of the configuration from etcd: %w", err)
+		}
+		for _, change := range w.Events {
+			c, err := decode(change.Kv.Value)
+			if err != nil {
+				return nil, fmt.Errorf("read the history of the configuration from etcd, revision %d: %w", change.Kv.ModRevision, err)
+			}
+			all = append(all, Version{change.Kv.Version, Revision(change.Kv.ModRevision), c})
+			if Revision(change.Kv.ModRevision) >= newest {
+				return all, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("read the history of the configuration from etcd: it ends before revision %d: %w", newest, ctx.Err())
+}
+
+// historyTimeout bounds the reading of a history.
+const historyTimeout = 10 * time.Second
+
 // Changes returns a channel that gets an entry when something of the shard may
 // have changed, until the context ends. Entries that nobody takes are merged.
 func (e *Etcd) Changes(ctx context.Context) <-chan struct{} {

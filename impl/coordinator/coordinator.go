@@ -113,6 +113,7 @@ func (c *Coordinator) start(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
+	c.tellBegin()
 	if c.prober, err = newProber(o.Listen, c.answered); err != nil {
 		return err
 	}

@@ -14,8 +14,7 @@ import (
 	"dalio/traces/event"
 )
 
-// eventPause is for how long the ring of events is found empty before what has been
-// read is written.
+// eventPause is for how long the ring of events is waited at when it is empty.
 const eventPause = 20 * time.Millisecond
 
 // teller writes down what the data plane tells.
@@ -40,18 +39,25 @@ func startTeller(data *bpf.DataPlane, recorder *event.Recorder) (*teller, error)
 	return t, nil
 }
 
+// run writes whenever it finds the ring empty: what has been read and not written
+// is lost if the process is killed.
 func (t *teller) run() error {
 	var e bpf.Event
+	patience := eventPause
 	for {
-		switch err := t.reader.Read(&e, time.Now().Add(eventPause)); {
+		switch err := t.reader.Read(&e, time.Now().Add(patience)); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if err := t.recorder.Flush(); err != nil || t.ending.Load() {
+			if err := t.recorder.Flush(); err != nil || t.ending.Load() && patience > 0 {
 				return err
 			}
+			patience = eventPause
 		case err != nil:
 			return errors.Join(err, t.recorder.Flush())
-		case e.Action != "": // Else it was no message for a coordinator.
-			t.recorder.Add(events.OfCoordinator(t.name, &e))
+		default:
+			patience = 0
+			if e.Action != "" { // Else it was no message for a coordinator.
+				t.recorder.Add(events.OfCoordinator(t.name, &e))
+			}
 		}
 	}
 }

@@ -63,6 +63,7 @@ type manager struct {
 	asker    *asker
 	steps    *membership.Manager
 	executor *membership.Executor
+	swaps    *swaps
 	peers    *prober
 	began    time.Time
 	cancel   context.CancelFunc
@@ -126,7 +127,8 @@ func newManager(c *Coordinator, cancel context.CancelFunc) *manager {
 	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: o.now(), cancel: cancel,
 		ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
 	m.asker = &asker{shard: o.Shard, rate: o.CatchUpRate, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
-	m.executor = &membership.Executor{Plane: c.plane, Replicas: m.asker, Store: o.Shared, Now: o.leaseNow, Together: o.together}
+	m.swaps = &swaps{Store: o.Shared}
+	m.executor = &membership.Executor{Plane: c.plane, Replicas: m.asker, Store: m.swaps, Now: o.leaseNow, Together: o.together}
 	m.peer.since = m.began
 	m.stale.Store(true)
 	return m
@@ -381,7 +383,9 @@ func (m *manager) take(ctx context.Context, a *membership.Action, v *membership.
 			return err
 		}
 	}
+	began := m.options.leaseNow()
 	fenced, err := m.do(ctx, a, revision, v.Config.Sessions)
+	m.tellStep(a, revision, began, fenced, err)
 	if err == nil {
 		err = points[a.Kind].Hit()
 	}

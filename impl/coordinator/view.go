@@ -36,7 +36,7 @@ func (m *manager) view() membership.View {
 	known, wanted := m.known, m.wanted
 	m.mu.Unlock()
 	v := membership.View{Name: m.options.Name, Now: m.now(), Config: known, Kernel: kernel,
-		Timing:   membership.Timing{Lease: m.options.Lease + time.Duration(drift*float64(m.options.Lease)), Grace: grace, Founding: founding},
+		Timing:   membership.Timing{Lease: m.leaseOfOthers(), Grace: grace, Founding: founding},
 		Replicas: map[netip.AddrPort]membership.Replica{}}
 	v.Wanted = m.want(&known, wanted, now)
 	m.noteReady(&known, &kernel)
@@ -52,6 +52,12 @@ func (m *manager) view() membership.View {
 		m.noteOld(&v)
 	}
 	return v
+}
+
+// leaseOfOthers is how long a coordinator that was replaced may release reads, by the
+// clock of this one.
+func (m *manager) leaseOfOthers() time.Duration {
+	return m.options.Lease + time.Duration(drift*float64(m.options.Lease))
 }
 
 // noteOld tells the disks that are from the past. Tombstones are collected only

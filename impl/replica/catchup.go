@@ -159,6 +159,7 @@ func (s *Server) runCatchUp(ctx context.Context, c *catchUp) error {
 				for _, r := range sessions {
 					s.sessions.Record(r)
 				}
+				s.tell("CaughtUp", c.request.Source.String())
 			})
 		}
 		c.restart()

@@ -9,6 +9,7 @@ import (
 	"dalio/impl/internal/failpoint"
 	"dalio/impl/replica/control"
 	"dalio/protocol"
+	"dalio/traces/event"
 )
 
 var (
@@ -68,6 +69,7 @@ func (s *Server) assign(a control.Assignment) error {
 		s.sessions.clear()
 		s.shard, s.lastID, s.returned = a.Shard, a.ID, nil
 		s.replica.Assign(a.ID, a.Epoch, a.Collect)
+		s.tell("Assigned", "")
 		return afterAssign.Hit()
 	})
 }
@@ -78,8 +80,12 @@ func (s *Server) fence(f control.Fence) (control.Fenced, error) {
 		if err := s.ours(f.Shard); err != nil {
 			return err
 		}
+		before := s.replica.Epoch
 		if !s.replica.Fence(f.Epoch) {
 			return s.refuse("epoch %d has been replaced", f.Epoch)
+		}
+		if f.Epoch > before {
+			s.tell("Fenced", "")
 		}
 		if s.returned != nil && s.returned.Fenced == 0 && f.Epoch > s.returned.Epoch {
 			s.returned.Fenced = f.Epoch
@@ -143,6 +149,7 @@ func (s *Server) open(o control.Opening) error {
 		}
 		s.returned = nil
 		if fenced {
+			s.tell("Opened", "")
 			s.keep()
 			s.settleStore(s.replica.Floor, s.replica.Collect)
 		}
@@ -162,6 +169,17 @@ func (s *Server) settle(m control.Settlement) error {
 	})
 }
 
+// tell records a step of the membership, which nobody can have heard of before. The
+// source is whom the replica has caught up from. The membership is held.
+func (s *Server) tell(step, source string) {
+	if s.options.Events == nil {
+		return
+	}
+	s.options.Events.Record(&event.Event{Event: step, Epoch: uint32(s.replica.Epoch), Replica: uint32(s.replica.ID),
+		Membership: &event.Membership{At: s.packets.LocalAddr().String(), Source: source}})
+	_ = s.options.Events.Flush() // Close tells of it.
+}
+
 // unfenced says whether the process began under its membership, and nobody has
 // fenced it since.
 func (s *Server) unfenced() bool { return s.returned != nil && s.returned.Epoch == s.replica.Epoch }
@@ -177,6 +195,9 @@ func (s *Server) expel(e control.Expulsion) error {
 	return s.change(func() error {
 		if s.replica.ID == e.ID {
 			s.forgetCatchUp()
+		}
+		if s.replica.ID == e.ID && e.ID != 0 {
+			s.tell("Expelled", "")
 		}
 		s.replica.Expel(e.ID)
 		return nil

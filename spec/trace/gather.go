@@ -71,8 +71,8 @@ func complete(events []*event.Event) ([]*event.Event, error) {
 	return kept, nil
 }
 
-// write writes steps as a trace, one line each.
-func write(path string, steps []*step) (err error) {
+// write writes events as a trace, one line each.
+func write(path string, events []*event.Event) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write the trace: %w", err)
@@ -80,8 +80,8 @@ func write(path string, steps []*step) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	out := bufio.NewWriter(file)
 	var line []byte
-	for _, s := range steps {
-		line = event.AppendLine(line[:0], s.Event)
+	for _, e := range events {
+		line = event.AppendLine(line[:0], e)
 		if _, err := out.Write(line); err != nil {
 			return fmt.Errorf("write the trace: %w", err)
 		}

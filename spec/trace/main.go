@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -44,6 +45,8 @@ type config struct {
 	dir, evidence string
 	inOrder       bool
 	least         int
+	failures      string
+	leastSteps    int
 	paths         []string
 }
 
@@ -52,13 +55,15 @@ func main() {
 	flag.StringVar(&c.dir, "dir", "build/trace", "where the merged traces and TLC's output go")
 	flag.BoolVar(&c.inOrder, "in-order", false, "each file is one trace, in order")
 	flag.IntVar(&c.least, "least", 1, "with fewer events in all, fail")
+	flag.StringVar(&c.failures, "failures", "", "folders or files, with commas between, of runs with failures: they are checked against Shard.tla")
+	flag.IntVar(&c.leastSteps, "least-steps", 1, "with fewer steps of the membership in these, fail")
 	flag.StringVar(&c.evidence, "evidence", "", "file with the evidence table to write the figures into")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./spec/trace [flags] FOLDER|FILE...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if c.paths = flag.Args(); len(c.paths) == 0 {
+	if c.paths = flag.Args(); len(c.paths) == 0 && c.failures == "" {
 		flag.Usage()
 		os.Exit(exitFailed)
 	}
@@ -86,16 +91,25 @@ func run(ctx context.Context, c config) (accepted bool, err error) {
 		}
 		events, tellers, chunks = events+len(t.steps), tellers+t.tellers(), chunks+len(t.chunks)
 	}
-	if events < c.least {
+	if events < c.least && len(c.paths) > 0 {
 		return false, fmt.Errorf("the traces have %d events, and %d are wanted", events, c.least)
 	}
-	figures := fmt.Sprintf("%d events of %d runs", events, len(c.paths))
-	fmt.Printf("trace: %s, told by %d processes and processors, are behaviours of Dalio.tla; %d chunks, %.1f s\n",
-		figures, tellers, chunks, time.Since(began).Seconds())
+	figures := fmt.Sprintf("%d events of %d runs, each a step of the specification with just the effects told", events, len(c.paths))
+	if len(c.paths) > 0 {
+		fmt.Printf("trace: %d events of %d runs, told by %d processes and processors, are behaviours of Dalio.tla; %d chunks, %.1f s\n",
+			events, len(c.paths), tellers, chunks, time.Since(began).Seconds())
+	}
+	if c.failures != "" {
+		accepted, more, err := c.checkFailures(ctx, strings.Split(c.failures, ","))
+		if err != nil || !accepted {
+			return false, err
+		}
+		figures += "; " + more
+	}
 	if c.evidence == "" {
 		return true, nil
 	}
-	return true, evidence.Write(c.evidence, "trace", figures+", each a step of the specification with just the effects told")
+	return true, evidence.Write(c.evidence, "trace", figures)
 }
 
 // trace is one run of a shard.
@@ -124,7 +138,11 @@ func (c config) read(path, name string) (*trace, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	t := &trace{in, dir, filepath.Join(dir, "trace.jsonl"), steps, cut(steps, chunkLength)}
-	return t, write(t.file, steps)
+	ordered := make([]*event.Event, 0, len(steps))
+	for _, s := range steps {
+		ordered = append(ordered, s.Event)
+	}
+	return t, write(t.file, ordered)
 }
 
 func (t *trace) world(some []*chunk) *world {

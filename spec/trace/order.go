@@ -4,11 +4,11 @@ package main
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"math/bits"
 	"slices"
 
+	"dalio/spec/trace/graph"
 	"dalio/traces/event"
 )
 
@@ -26,39 +26,40 @@ import (
 // the steps have nothing to do with each other, or the specification refuses the one
 // and the trace is rejected.
 func order(steps []*step) ([]*step, error) {
-	g := &graph{steps: steps, after: make([][]int32, len(steps)), before: make([]int32, len(steps))}
+	g := &known{graph.New(len(steps)), steps}
 	g.byTeller()
 	g.byMessage()
 	g.bySequence()
 	g.bySlot()
-	return g.sort()
-}
-
-type graph struct {
-	steps  []*step
-	after  [][]int32 // the steps that come after each
-	before []int32   // how many must come before each
-}
-
-func (g *graph) add(first, then int32) {
-	if first == then {
-		return
+	places, stuck, ok := g.Sort(func(i int32) int64 { return steps[i].Time })
+	if !ok {
+		s := steps[stuck]
+		return nil, fmt.Errorf("the events contradict each other: %s's event %d (%s) would have to come before itself", s.By, s.N, s.Event.Event)
 	}
-	g.after[first] = append(g.after[first], then)
-	g.before[then]++
+	sorted := make([]*step, 0, len(steps))
+	for _, i := range places {
+		sorted = append(sorted, steps[i])
+	}
+	return sorted, nil
 }
 
-func (g *graph) byTeller() {
+// known is what is known of the order of steps.
+type known struct {
+	*graph.Graph
+	steps []*step
+}
+
+func (g *known) byTeller() {
 	last := map[string]int32{}
 	for i, s := range g.steps {
 		if before, ok := last[s.By]; ok {
-			g.add(before, int32(i))
+			g.Add(before, int32(i))
 		}
 		last[s.By] = int32(i)
 	}
 }
 
-func (g *graph) byMessage() {
+func (g *known) byMessage() {
 	first := map[message]int32{}
 	for i, s := range g.steps {
 		for _, m := range s.sends {
@@ -72,7 +73,7 @@ func (g *graph) byMessage() {
 			continue
 		}
 		if sent, ok := first[*s.receives]; ok {
-			g.add(sent, int32(i))
+			g.Add(sent, int32(i))
 		}
 	}
 }
@@ -82,7 +83,7 @@ func gives(s *step) bool {
 	return s.action == "HandleWriteRequest" && s.Slot != nil && s.Slot.Changed && s.Sends == "Write"
 }
 
-func (g *graph) bySequence() {
+func (g *known) bySequence() {
 	var numbered []int32
 	for i, s := range g.steps {
 		if gives(s) {
@@ -91,13 +92,13 @@ func (g *graph) bySequence() {
 	}
 	slices.SortFunc(numbered, func(a, b int32) int { return cmp.Compare(g.steps[a].Slot.Seq, g.steps[b].Slot.Seq) })
 	for i := 1; i < len(numbered); i++ {
-		g.add(numbered[i-1], numbered[i])
+		g.Add(numbered[i-1], numbered[i])
 	}
 }
 
 // bySlot orders the steps that looked at one slot: first by word, then, of those that
 // saw the owner too, by owner and word.
-func (g *graph) bySlot() {
+func (g *known) bySlot() {
 	words, owners := map[uint32][]int32{}, map[uint32][]int32{}
 	for i, s := range g.steps {
 		if s.Slot == nil || s.action == ignored {
@@ -130,7 +131,7 @@ func slotOf(e *event.Event) uint32 {
 // inLevels puts the steps of each level after all of the levels below it, and the one
 // that made the level before those that saw it. To keep the edges few, the makers are
 // chained, and the others hang between them.
-func (g *graph) inLevels(of []int32, level func(*step) [3]uint64, made func(*step) bool) {
+func (g *known) inLevels(of []int32, level func(*step) [3]uint64, made func(*step) bool) {
 	slices.SortStableFunc(of, func(a, b int32) int {
 		x, y := g.steps[a], g.steps[b]
 		lx, ly := level(x), level(y)
@@ -146,15 +147,15 @@ func (g *graph) inLevels(of []int32, level func(*step) [3]uint64, made func(*ste
 		here := of[start:end]
 		if made(g.steps[here[0]]) {
 			for _, b := range below {
-				g.add(b, here[0])
+				g.Add(b, here[0])
 			}
 			for _, h := range here[1:] {
-				g.add(here[0], h)
+				g.Add(here[0], h)
 			}
 		} else {
 			for _, b := range below {
 				for _, h := range here {
-					g.add(b, h)
+					g.Add(b, h)
 				}
 			}
 		}
@@ -167,52 +168,4 @@ func asInt(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func (g *graph) sort() ([]*step, error) {
-	ready := &queue{g: g}
-	for i := range g.steps {
-		if g.before[i] == 0 {
-			ready.of = append(ready.of, int32(i))
-		}
-	}
-	heap.Init(ready)
-	sorted := make([]*step, 0, len(g.steps))
-	for ready.Len() > 0 {
-		i := heap.Pop(ready).(int32)
-		sorted = append(sorted, g.steps[i])
-		for _, then := range g.after[i] {
-			if g.before[then]--; g.before[then] == 0 {
-				heap.Push(ready, then)
-			}
-		}
-	}
-	if len(sorted) == len(g.steps) {
-		return sorted, nil
-	}
-	for i, s := range g.steps {
-		if g.before[i] > 0 {
-			return nil, fmt.Errorf("the events contradict each other: %s's event %d (%s) would have to come before itself", s.By, s.N, s.Event.Event)
-		}
-	}
-	return sorted, nil
-}
-
-// queue has the steps that may come next, the earliest first.
-type queue struct {
-	g  *graph
-	of []int32
-}
-
-func (q *queue) Len() int { return len(q.of) }
-func (q *queue) Less(i, j int) bool {
-	a, b := q.g.steps[q.of[i]], q.g.steps[q.of[j]]
-	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(q.of[i], q.of[j])) < 0
-}
-func (q *queue) Swap(i, j int) { q.of[i], q.of[j] = q.of[j], q.of[i] }
-func (q *queue) Push(x any)    { q.of = append(q.of, x.(int32)) }
-func (q *queue) Pop() any {
-	last := q.of[len(q.of)-1]
-	q.of = q.of[:len(q.of)-1]
-	return last
 }

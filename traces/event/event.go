@@ -51,6 +51,9 @@ type Event struct {
 	Slot *Slot `json:"slot,omitempty"`
 	// Applied: the replica held nothing newer.
 	Applied bool `json:"applied,omitempty"`
+
+	// Membership is what a step of the membership is about.
+	Membership *Membership `json:"membership,omitempty"`
 }
 
 // Slot is what an event tells of a slot of the session table.
@@ -65,7 +68,8 @@ type Slot struct {
 	Taken bool    `json:"taken,omitempty"`
 }
 
-// Actions names the events, those of coordinators, replicas and clients.
+// Actions names the events of coordinators, replicas and clients, but for the Steps of
+// the membership.
 var Actions = []string{
 	"HandleOpenRequest", "HandleWriteRequest", "HandleWriteAck", "HandleReadRequest", "HandleReadReply",
 	"HandleWrite", "HandleRead",

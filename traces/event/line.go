@@ -57,6 +57,14 @@ func AppendLine(b []byte, e *Event) []byte {
 		b = append(b, '}')
 	}
 	b = appendTrue(b, "applied", e.Applied)
+	if e.Membership != nil {
+		// These are rare.
+		text, err := json.Marshal(e.Membership)
+		if err != nil {
+			panic(err) // It has nothing that has no text.
+		}
+		b = append(appendName(b, "membership"), text...)
+	}
 	return append(b, "}\n"...)
 }
 
@@ -130,7 +138,7 @@ func ParseLine(line []byte) (*Event, error) {
 	switch {
 	case e.By == "" || e.N == 0:
 		return nil, fmt.Errorf("an event needs its teller, by, and a number n from 1 on")
-	case !slices.Contains(Actions, e.Event):
+	case !slices.Contains(Actions, e.Event) && !slices.Contains(Steps, e.Event):
 		return nil, fmt.Errorf("there is no event %q", e.Event)
 	}
 	return e, nil

@@ -34,6 +34,7 @@ type config struct {
 	duration   time.Duration
 	seed       uint64
 	durable    bool
+	events     bool
 	only       *regexp.Regexp
 	replicas   int
 	clients    int
@@ -51,6 +52,7 @@ func parse(args []string) (config, error) {
 	f.DurationVar(&c.duration, "duration", time.Minute, "how long the shard is broken")
 	f.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "of the plan of faults, the network and the load (default: from the time)")
 	f.BoolVar(&c.durable, "durable", false, "give the replicas disks, and break those too")
+	f.BoolVar(&c.events, "events", false, "record what the processes do, in shard/events, for go run ./spec/trace -failures")
 	f.Func("only", "a regular expression: the faults that are injected (default: all)", func(expression string) (err error) {
 		c.only, err = regexp.Compile(expression)
 		return err

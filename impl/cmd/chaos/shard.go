@@ -60,7 +60,7 @@ func startShard(ctx context.Context, c config) (*shard, error) {
 	if c.durable {
 		disk = diskBytes
 	}
-	running, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Durable: c.durable, DiskBytes: disk, Replicas: c.replicas, Coordinators: coordinators,
+	running, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(c.dir, "shard"), Durable: c.durable, DiskBytes: disk, Replicas: c.replicas, Coordinators: coordinators, Events: c.events,
 		Restart: restartAfter, Executable: c.executable, Seed: c.seed})
 	if err != nil {
 		return nil, err

@@ -54,6 +54,16 @@ func Kinds() []Kind {
 		CloseKernel, TakeEpoch, Fence, Collect, Install, CutMembers, OpenMembers, OpenKernel, Confirm, Expel, Replace, LeastSize}
 }
 
+// names has the constants' names, by kind: spec/README.md has the table of what they
+// are in the specification.
+var names = map[Kind]string{ShrinkServing: "ShrinkServing", ShrinkConfig: "ShrinkConfig", ShrinkMask: "ShrinkMask", Mint: "Mint", Assign: "Assign",
+	GrowMask: "GrowMask", GrowConfig: "GrowConfig", CatchUpOn: "CatchUpOn", EnterSync: "EnterSync", GrowServe: "GrowServe", CloseKernel: "CloseKernel",
+	TakeEpoch: "TakeEpoch", Fence: "Fence", Collect: "Collect", Install: "Install", CutMembers: "CutMembers", OpenMembers: "OpenMembers",
+	OpenKernel: "OpenKernel", Confirm: "Confirm", Expel: "Expel", Replace: "Replace", LeastSize: "LeastSize"}
+
+// Name is the step's name in event traces, that of its constant.
+func (k Kind) Name() string { return names[k] }
+
 // Action is one step. Which fields matter depends on its kind.
 type Action struct {
 	Kind Kind

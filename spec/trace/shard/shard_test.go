@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shard
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"dalio/spec/jar"
+	"dalio/traces/event"
+)
+
+// recorded is the beginning of a chaos run, in order: seven epochs, with control planes
+// that are killed and adopt what they have left, and a taking over that has to wait for
+// the lease. Of what was answered under the same sets a line is kept, and the lines of
+// each teller are numbered anew.
+const recorded = "testdata/chaos.jsonl"
+
+func readRecorded(t *testing.T) []*event.Event {
+	t.Helper()
+	events, err := event.ReadFile(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+func check(t *testing.T, runs ...*Run) []*Rejection {
+	t.Helper()
+	root, err := jar.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	artifact, err := jar.Pinned(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := jar.Fetch(context.Background(), root, artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejections, err := (&Checker{root, path}).Check(t.Context(), t.TempDir(), runs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rejections
+}
+
+// TestRecorded validates the recorded trace as it is, and again from its events alone,
+// in an order found anew.
+func TestRecorded(t *testing.T) {
+	events := readRecorded(t)
+	inOrder, err := Arrange(events, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shuffled := slices.Clone(events)
+	for by, n := range lastOf(events) {
+		if by == configuration {
+			shuffled = append(shuffled, &event.Event{By: by, N: n + 1, Event: event.End})
+		}
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	ordered, err := Arrange(shuffled, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range check(t, inOrder, ordered) {
+		if r != nil {
+			t.Errorf("run %d is rejected: %v", i, r.In(recorded))
+		}
+	}
+	if f := inOrder.Count(); f.Epochs < 6 || f.Joined < 5 || f.Removed < 5 || f.Membership < 200 || f.Handled < 50 {
+		t.Errorf("the recorded trace tells of too little: %+v", f)
+	}
+}
+
+func lastOf(events []*event.Event) map[string]uint64 {
+	last := map[string]uint64{}
+	for _, e := range events {
+		last[e.By] = max(last[e.By], e.N)
+	}
+	return last
+}
+
+// duplicate copies events, to be changed.
+func duplicate(events []*event.Event) (out []*event.Event) {
+	for _, e := range events {
+		c := *e
+		if e.Membership != nil {
+			told := *e.Membership
+			told.IDs, told.InSync = slices.Clone(told.IDs), slices.Clone(told.InSync)
+			c.Membership = &told
+		}
+		out = append(out, &c)
+	}
+	return out
+}
+
+// renumbered numbers the events of each teller as if none were missing or had moved.
+func renumbered(events []*event.Event) []*event.Event {
+	last := map[string]uint64{}
+	for _, e := range events {
+		last[e.By]++
+		e.N = last[e.By]
+	}
+	return events
+}
+
+// TestAlterations: a trace in which one event is altered, left out, or changes places
+// with another, and one of a shard that lacks a cure, is rejected at that event.
+func TestAlterations(t *testing.T) {
+	events := readRecorded(t)
+	all := slices.Concat(altered(t, events), moved(t, events), withoutCures(t, events))
+	var runs []*Run
+	for _, a := range all {
+		r, err := Arrange(a.events, true)
+		if err != nil {
+			t.Fatalf("%s: %v", a.name, err)
+		}
+		// What comes long after it need not be looked at.
+		r.steps = slices.DeleteFunc(r.steps, func(s *step) bool { return s.line > a.at+20 })
+		runs = append(runs, r)
+	}
+	for i, r := range check(t, runs...) {
+		switch a := all[i]; {
+		case r == nil:
+			t.Errorf("%s: it is accepted", a.name)
+		case r.Line != a.at+1:
+			t.Errorf("%s: want line %d, %v", a.name, a.at+1, r.In(recorded))
+		}
+	}
+	t.Logf("%d alterations", len(all))
+}
+
+// TestIncomplete: what is missing is not passed over in silence.
+func TestIncomplete(t *testing.T) {
+	events := readRecorded(t)
+	if _, err := Arrange(events, false); err == nil || !strings.Contains(err.Error(), "not told to their end") {
+		t.Errorf("configurations without their end: %v", err)
+	}
+	events = append(events, &event.Event{By: configuration, N: lastOf(events)[configuration] + 1, Event: event.End})
+	without := func(is func(*event.Event) bool) []*event.Event {
+		i := 150 + slices.IndexFunc(events[150:], is)
+		return slices.Delete(slices.Clone(events), i, i+1)
+	}
+	for _, kind := range []string{control, replica, configuration} {
+		if _, err := Arrange(without(func(e *event.Event) bool { return kindOf(e.By) == kind }), false); err == nil || !strings.Contains(err.Error(), "1 events of "+kind) {
+			t.Errorf("without one of a %s: %v", kind, err)
+		}
+	}
+	r, err := Arrange(without(func(e *event.Event) bool { return kindOf(e.By) == dataPlane }), false)
+	if err != nil || r.Missing != 1 || len(r.Lost) != 1 {
+		t.Errorf("without one of a data plane: %v, %+v", err, r)
+	}
+	if _, err := Arrange(events[:20], true); err == nil || !strings.Contains(err.Error(), "opened for the first time") {
+		t.Errorf("a trace without an opening: %v", err)
+	}
+	twice := duplicate(events)
+	for _, e := range twice { // A member has been fenced before its coordinator took the epoch.
+		if e.Event == "Fenced" && e.Epoch == 3 {
+			e.Epoch = 5
+		}
+	}
+	if _, err := Arrange(twice, false); err == nil || !strings.Contains(err.Error(), "contradict") {
+		t.Errorf("events that contradict each other: %v", err)
+	}
+}
