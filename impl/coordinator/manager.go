@@ -13,7 +13,6 @@ import (
 
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
-	"dalio/impl/internal/failpoint"
 	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
@@ -38,21 +37,6 @@ const (
 	retryMin, retryMax = 10 * time.Millisecond, 500 * time.Millisecond
 	// drift is by how much one machine's clock may run faster than another's.
 	drift = 0.01
-)
-
-// points are where a control plane may be made to fail: after each step.
-var points = func() map[membership.Kind]*failpoint.Point {
-	all := map[membership.Kind]*failpoint.Point{}
-	for _, k := range membership.Kinds() {
-		all[k] = failpoint.New("coordinator." + string(k))
-	}
-	return all
-}()
-
-var (
-	afterCaughtUp = failpoint.New("coordinator.caught-up")
-	afterAdopted  = failpoint.New("coordinator.adopted")
-	afterSettled  = failpoint.New("coordinator.settled")
 )
 
 // manager keeps the members of a shard: it looks at what is known, has the next

@@ -8,7 +8,23 @@ import (
 
 	"dalio/impl/config"
 	"dalio/impl/coordinator/membership"
+	"dalio/impl/internal/failpoint"
 	"dalio/protocol"
+)
+
+// points are where a control plane may be made to fail: after each step.
+var points = func() map[membership.Kind]*failpoint.Point {
+	all := map[membership.Kind]*failpoint.Point{}
+	for _, k := range membership.Kinds() {
+		all[k] = failpoint.New("coordinator." + string(k))
+	}
+	return all
+}()
+
+var (
+	afterCaughtUp = failpoint.New("coordinator.caught-up")
+	afterAdopted  = failpoint.New("coordinator.adopted")
+	afterSettled  = failpoint.New("coordinator.settled")
 )
 
 // do takes the step. What changes a replica's state is complete only when the

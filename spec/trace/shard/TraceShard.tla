@@ -97,6 +97,12 @@ TraceBegin ==
 \* The data plane has handled messages.
 TraceServed == AsTold(kernel[X]) /\ Seen
 
+\* It has released what About[4] holds: as in HandleReadReply, its lease has not
+\* run out, and as in the code, the replica serves.
+TraceReleased ==
+  /\ AsTold(kernel[X]) /\ LeaseHolds(X) /\ About[4] \in kernel[X].serving
+  /\ Seen
+
 -----------------------------------------------------------------------------
 (***************************************************************************)
 (* The configuration: About is its epoch, members, and those in sync.  X   *)
@@ -165,7 +171,8 @@ TraceCaughtUp ==
   /\ \/ ReadSessions(Node, About[4]) /\ nodes[Node].catchup = "none"
      \/ ReadRecords(Node, About[4])
      \/ ApplySnapshot(Node)
-     \/ nodes[Node].catchup = "done" /\ UNCHANGED vars
+     \/ /\ nodes[Node].catchup = "done" /\ UNCHANGED vars
+        /\ nodes[About[4]].id \in Config.inSync
   /\ Plain(nodes'[Node].catchup = "done")
 
 TraceExpelled == IsSo(Node) /\ Crash(Node) /\ Plain(TRUE)
@@ -216,6 +223,7 @@ Step ==
     [] Action = "OpenKernel"    -> TraceOpenKernel
     [] Action = "Begin"         -> TraceBegin
     [] Action = "Served"        -> TraceServed
+    [] Action = "Released"      -> TraceReleased
     [] Action = "Configure"     -> TraceConfigure
     [] Action = "Swapped"       -> TraceSwapped
     [] Action = "Unsure"        -> TraceUnsure
@@ -271,7 +279,7 @@ Turn ==
 
 \* The last step of a control plane that was killed, as its data plane shows.
 LastStep ==
-  /\ Killed /\ Action \in {"Begin", "Served"} /\ About[1] # 0
+  /\ Killed /\ Action \in {"Begin", "Served", "Released"} /\ About[1] # 0
   /\ ~AsTold(kernel[X])
   /\ IF kernel[X].epoch # About[1] THEN OpenKernel(X)
      ELSE \/ \E r \in kernel[X].serving \ About[3] : ShrinkServing(X, r)

@@ -41,7 +41,12 @@ func named(name string) func(*event.Event) bool {
 	return func(e *event.Event) bool { return e.Event == name }
 }
 
-// grows says whether a configuration has somebody in sync that the one before had not.
+// has says whether there is an event of an epoch.
+func has(events []*event.Event, name string, epoch uint32) bool {
+	return slices.ContainsFunc(events, func(e *event.Event) bool { return e.Event == name && e.Epoch == epoch })
+}
+
+// entersSync says whether a configuration has somebody in sync that the one before had not.
 func entersSync(events []*event.Event) func(*event.Event) bool {
 	enters := map[*event.Event]bool{}
 	var before *event.Event
@@ -63,15 +68,14 @@ var changes = map[string]map[string]func(*event.Event){
 	"GrowMask":    {"members": func(e *event.Event) { e.Members &= e.Members - 1 }, "serving": func(e *event.Event) { e.Serving = e.Members }},
 	"GrowServe":   {"serving": func(e *event.Event) { e.Serving &= e.Serving - 1 }, "epoch": func(e *event.Event) { e.Epoch-- }},
 	"OpenKernel":  {"serving": func(e *event.Event) { e.Serving &= e.Serving - 1 }, "epoch": func(e *event.Event) { e.Epoch-- }, "coordinator": another},
-	"Configure":   {"members": func(e *event.Event) { e.Membership.IDs = e.Membership.IDs[1:] }, "in sync": func(e *event.Event) { e.Membership.InSync = e.Membership.InSync[1:] }, "epoch": func(e *event.Event) { e.Epoch++ }},
+	"Configure":   {"members": func(e *event.Event) { e.Membership.IDs = e.Membership.IDs[1:] }, "in sync": func(e *event.Event) { e.Membership.InSync = e.Membership.InSync[1:] }, "epoch": func(e *event.Event) { e.Epoch += 2 }},
 	"TakeEpoch":   {"coordinator": another, "revision": func(e *event.Event) { e.Membership.Revision-- }},
 	"CutMembers":  {"members": func(e *event.Event) { e.Membership.IDs = e.Membership.IDs[1:] }, "revision": func(e *event.Event) { e.Membership.Revision-- }},
 	"EnterSync":   {"in sync": func(e *event.Event) { e.Membership.InSync = e.Membership.InSync[1:] }},
 	"Assigned":    {"id": func(e *event.Event) { e.Replica -= 16 }, "epoch": func(e *event.Event) { e.Epoch-- }},
-	"Fenced":      {"id": func(e *event.Event) { e.Replica = 18 }, "epoch": func(e *event.Event) { e.Epoch-- }},
+	"Fenced":      {"replica": elsewhere, "epoch": func(e *event.Event) { e.Epoch-- }},
 	"Opened":      {"id": func(e *event.Event) { e.Replica = 17 }, "epoch": func(e *event.Event) { e.Epoch-- }},
 	"CaughtUp":    {"epoch": func(e *event.Event) { e.Epoch-- }, "source": func(e *event.Event) { e.Membership.Source = e.Membership.At }},
-	"Expelled":    {"id": func(e *event.Event) { e.Replica = 17 }},
 	"Fence":       {"members": func(e *event.Event) { e.Membership.IDs[0] = 17 }, "epoch": func(e *event.Event) { e.Epoch-- }},
 	"Collect":     {"members": func(e *event.Event) { e.Membership.IDs = e.Membership.IDs[1:] }, "coordinator": another},
 	"Install":     {"members": func(e *event.Event) { e.Membership.IDs = e.Membership.IDs[1:] }},
@@ -79,7 +83,15 @@ var changes = map[string]map[string]func(*event.Event){
 	"Begin":       {"epoch": func(e *event.Event) { e.Epoch-- }},
 	"HandleReadRequest": {"serving": func(e *event.Event) { e.Serving = 0 }, "epoch": func(e *event.Event) { e.Epoch-- },
 		"members": func(e *event.Event) { e.Members = 1 }},
-	"HandleWrite": {"id": func(e *event.Event) { e.Replica = 17 }, "epoch": func(e *event.Event) { e.Epoch++ }},
+	"HandleReadReply": {"replica": func(e *event.Event) { e.Replica = 17 }},
+	"HandleWrite":     {"id": func(e *event.Event) { e.Replica = 17 }, "epoch": func(e *event.Event) { e.Epoch++ }},
+}
+
+// elsewhere has another replica tell.
+func elsewhere(e *event.Event) {
+	if e.Membership.At = "10.77.0.11:7411"; e.Replica%16 == 0 {
+		e.Membership.At = "10.77.0.13:7411"
+	}
 }
 
 func another(e *event.Event) {
@@ -120,12 +132,15 @@ func moved(t *testing.T, events []*event.Event) (all []alteration) {
 			alteration{name + ", and the others numbered anew", renumbered(slices.Delete(mended, i, i+1)), at - 1})
 	}
 	leave(find(t, events, 0, named("Fenced")), named("Fence"))
-	leave(find(t, events, 0, func(e *event.Event) bool { return e.Event == "Opened" && e.Epoch == 4 }), named("OpenMembers"))
+	leave(find(t, events, 0, func(e *event.Event) bool { return e.Event == "Opened" && has(events, "OpenMembers", e.Epoch) }), named("OpenMembers"))
 	leave(find(t, events, 0, named("Collect")), named("Install"))
-	leave(find(t, events, 0, named("Install")), named(event.Configure))
-	leave(find(t, events, 0, named("CaughtUp")), entersSync(events))
+	leave(find(t, events, 0, func(e *event.Event) bool { return e.Event == "Install" && cuts(events, e) }), named(event.Configure))
+	leave(find(t, events, 0, func(e *event.Event) bool {
+		return e.Event == "CaughtUp" && !slices.ContainsFunc(events, func(o *event.Event) bool { return o != e && o.Event == "CaughtUp" && o.Replica == e.Replica })
+	}), entersSync(events))
 	leave(find(t, events, 0, named("GrowMask")), named(event.Configure))
-	leave(find(t, events, 0, named("ShrinkMask")), named("Assigned")) // Its node is in the mask still.
+	shrunk := find(t, events, 0, named("ShrinkMask"))
+	leave(shrunk, func(e *event.Event) bool { return kindOf(e.By) == dataPlane && e.Members == events[shrunk].Members })
 	leave(find(t, events, 0, named("Assigned")), named("GrowMask"))
 
 	swap := func(i int, next func(*event.Event) bool) {

@@ -58,19 +58,27 @@ func withoutCures(t *testing.T, events []*event.Event) (all []alteration) {
 
 	opened := find(t, events, 2, named("Opened"))
 	add("RecoverFirst", before(t, events, opened, named("OpenKernel")), opened)
-	installed := find(t, events, 0, func(e *event.Event) bool { return e.Event == "Install" && e.Epoch == 4 })
+	installed := find(t, events, 0, func(e *event.Event) bool { return e.Event == "Install" && cuts(events, e) })
 	add("InstallFirst", before(t, events, installed, named(event.Configure)), installed)
 
 	// A taking over that could not reach a member in sync, and has not waited.
+	wait := find(t, events, 0, func(e *event.Event) bool { return e.Event == "Collect" && unreached(events, e) })
 	hasty := duplicate(events)
-	wait := find(t, hasty, 0, func(e *event.Event) bool { return e.Event == "Collect" && unreached(hasty, e) })
-	for i := wait; hasty[wait].Time > hasty[i].Time-hasty[wait].Membership.Lease/2 && i > 0; i-- {
-		if hasty[i].Event == "Fenced" {
-			hasty[wait].Time = hasty[i].Time + hasty[wait].Membership.Lease/2
-			break
-		}
-	}
+	hasty[wait].Membership.Began -= hasty[wait].Membership.Lease
 	add("WaitOut", hasty, wait)
+
+	// And a coordinator that was replaced by it, does not know so, and releases a read.
+	opened = find(t, events, 0, func(e *event.Event) bool { return e.Event == "OpenKernel" && e.Epoch+1 == events[wait].Epoch })
+	ring := events[opened-1+slices.IndexFunc(events[opened-1:], func(e *event.Event) bool {
+		return kindOf(e.By) == dataPlane && e.Epoch == events[opened].Epoch
+	})].By
+	late := *events[find(t, events, 0, func(e *event.Event) bool { return e.Sends == "ReadResponse" })]
+	late.By, late.Epoch, late.Members, late.Serving = ring, events[opened].Epoch, events[opened].Members, events[opened].Serving
+	late.Replica = events[opened].Membership.IDs[0]
+	out := slices.DeleteFunc(slices.Insert(duplicate(events), wait+1, &late), func(e *event.Event) bool {
+		return e.Event == "CloseKernel" && e.Time > events[opened].Time
+	})
+	add("Lease", renumbered(out), slices.Index(out, &late))
 	return all
 }
 
@@ -78,5 +86,14 @@ func withoutCures(t *testing.T, events []*event.Event) (all []alteration) {
 func unreached(events []*event.Event, collect *event.Event) bool {
 	return slices.ContainsFunc(events, func(e *event.Event) bool {
 		return e.Event == "TakeEpoch" && e.Epoch == collect.Epoch && len(e.Membership.InSync) > len(collect.Membership.IDs)
+	})
+}
+
+// cuts says whether an epoch is recovered from some of the members only.
+func cuts(events []*event.Event, install *event.Event) bool {
+	return slices.ContainsFunc(events, func(e *event.Event) bool {
+		return e.Event == "CutMembers" && e.Epoch == install.Epoch && slices.ContainsFunc(events, func(taken *event.Event) bool {
+			return taken.Event == "TakeEpoch" && taken.Epoch == e.Epoch && len(taken.Membership.IDs) > len(e.Membership.IDs)
+		})
 	})
 }

@@ -26,16 +26,21 @@ type names struct {
 	// of each epoch knows to be fenced.
 	synced map[uint32]bool
 	fenced map[uint32]map[uint32]bool
+	// fencedAt is when members say that they were, in each epoch.
+	fencedAt map[place]int64
 	// rings has the coordinator of each data plane.
 	rings map[uint32]string
 }
+
+// place is a member in an epoch.
+type place struct{ id, epoch uint32 }
 
 // member is what an id is in the specification: the node, and how often it has joined.
 type member struct{ node, time int }
 
 func nameAll(events []*event.Event) *names {
 	n := &names{nodes: map[string]int{}, ids: map[uint32]member{}, versions: map[int64]uint64{},
-		owners: map[uint32]string{}, inSync: map[uint32][]uint32{}, fenced: map[uint32]map[uint32]bool{}, rings: map[uint32]string{}, synced: map[uint32]bool{}}
+		owners: map[uint32]string{}, inSync: map[uint32][]uint32{}, fenced: map[uint32]map[uint32]bool{}, rings: map[uint32]string{}, synced: map[uint32]bool{}, fencedAt: map[place]int64{}}
 	var assigned []*event.Event
 	for _, e := range events {
 		told := e.Membership
@@ -44,6 +49,8 @@ func nameAll(events []*event.Event) *names {
 		case e.Event == "Assigned":
 			assigned = append(assigned, e)
 			n.nodes[told.At] = 0
+		case e.Event == "Fenced":
+			n.fencedAt[place{e.Replica, e.Epoch}] = e.Time
 		case e.Event == event.Configure:
 			n.versions[told.Revision] = e.N
 			for _, id := range told.InSync {

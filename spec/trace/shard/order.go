@@ -30,7 +30,7 @@ func (r *Run) order() error {
 	places, stuck, ok := g.Sort(func(i int32) int64 { return r.steps[i].time })
 	if !ok {
 		s := r.steps[stuck]
-		return fmt.Errorf("the events contradict each other: %s's event %d (%s) would have to come before itself", s.by, s.from, s.events[0].Event)
+		return fmt.Errorf("the events contradict each other: %s's event %d (%s) would have to come before itself", s.by, s.from, s.first().Event)
 	}
 	sorted := make([]*step, 0, len(r.steps))
 	for _, i := range places {
@@ -61,7 +61,7 @@ func (g *known) byTeller() {
 			g.Add(before, int32(i))
 		}
 		last[s.by] = int32(i)
-		if e := s.events[0]; e.Event == event.Configure {
+		if e := s.first(); e.Event == event.Configure {
 			g.configured[e.Membership.Revision] = int32(i)
 			if _, ok := g.taken[e.Epoch]; !ok {
 				g.taken[e.Epoch] = int32(i)
@@ -80,10 +80,10 @@ func (g *known) add(first, then int32) {
 
 func (g *known) byConfiguration() {
 	for i, s := range g.steps {
-		if kindOf(s.by) != control || s.events[0].Membership.Revision == 0 {
+		if kindOf(s.by) != control || s.first().Membership.Revision == 0 {
 			continue
 		}
-		if made, ok := g.configured[s.events[0].Membership.Revision]; ok {
+		if made, ok := g.configured[s.first().Membership.Revision]; ok {
 			g.add(made, int32(i))
 		}
 	}
@@ -93,7 +93,7 @@ func (g *known) byConfiguration() {
 func (g *known) byReplica() {
 	fenced, opened, assigned := map[place]int32{}, map[place]int32{}, map[uint32]int32{}
 	for i, s := range g.steps {
-		e := s.events[0]
+		e := s.first()
 		if kindOf(s.by) != replica || e.Membership == nil {
 			continue
 		}
@@ -113,7 +113,7 @@ func (g *known) byReplica() {
 		}
 	}
 	for i, s := range g.steps {
-		e := s.events[0]
+		e := s.first()
 		if kindOf(s.by) != control {
 			continue
 		}
@@ -136,19 +136,17 @@ func (g *known) byReplica() {
 	g.byCatchUp()
 }
 
-type place struct{ id, epoch uint32 }
-
 // byCatchUp: a member is one before it has caught up, and is in sync after that.
 func (g *known) byCatchUp() {
 	caught := map[uint32]int32{}
 	for i, s := range g.steps {
 		if s.action == "CaughtUp" {
-			caught[s.events[0].Replica] = int32(i)
+			caught[s.first().Replica] = int32(i)
 		}
 	}
 	members, inSync := map[uint32]bool{}, map[uint32]bool{}
 	for i, s := range g.steps { // Configurations are in their order.
-		e := s.events[0]
+		e := s.first()
 		if e.Event != event.Configure {
 			continue
 		}
@@ -172,11 +170,11 @@ func (g *known) byView() {
 	places := map[*event.Event]int32{}
 	for i, s := range g.steps {
 		if kindOf(s.by) == control {
-			places[s.events[0]] = int32(i)
+			places[s.first()] = int32(i)
 		}
 	}
 	for i, s := range g.steps {
-		if s.action != "Served" || s.view < 0 {
+		if kindOf(s.by) != dataPlane || s.action == "Ignored" || s.view < 0 {
 			continue
 		}
 		of := g.views.of[ringOf(s.by)]
@@ -192,19 +190,19 @@ func (g *known) byView() {
 func (g *known) timeConfigurations() {
 	var order []int32
 	for i, s := range g.steps {
-		if s.events[0].Event == event.Configure {
+		if s.first().Event == event.Configure {
 			s.time = math.MaxInt64
 			order = append(order, int32(i))
 		}
 	}
 	for _, b := range g.bounds {
-		if s := g.steps[b.first]; s.events[0].Event == event.Configure {
+		if s := g.steps[b.first]; s.first().Event == event.Configure {
 			s.time = min(s.time, g.steps[b.then].time-1)
 		}
 	}
 	for _, i := range slices.Backward(order) {
 		s := g.steps[i]
-		if next := i + 1; int(next) < len(g.steps) && g.steps[next].events[0].Event == event.Configure {
+		if next := i + 1; int(next) < len(g.steps) && g.steps[next].first().Event == event.Configure {
 			s.time = min(s.time, g.steps[next].time-1)
 		}
 	}

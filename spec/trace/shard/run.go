@@ -47,6 +47,14 @@ type step struct {
 	view int
 }
 
+// first returns the first event of the step, an empty one if nobody has told it.
+func (s *step) first() *event.Event {
+	if len(s.events) == 0 {
+		return &event.Event{Membership: &event.Membership{}}
+	}
+	return s.events[0]
+}
+
 // The kinds of tellers, by their names.
 const (
 	configuration = "configuration"
@@ -147,7 +155,7 @@ type Figures struct {
 func (r *Run) Count() (f Figures) {
 	for _, s := range r.steps[r.founded:] {
 		switch s.action {
-		case "Served", "Answered":
+		case "Served", "Released", "Answered":
 			f.Handled += len(s.events)
 			continue
 		case "Ignored":

@@ -26,6 +26,10 @@ func (r *Run) interpretAll(events []*event.Event, inOrder bool, ended map[string
 			last.events, last.to, last.time = append(last.events, e), e.N, e.Time
 			continue
 		}
+		if e.Event == "Collect" && r.waited(e) {
+			// Nobody tells that the time of the lease has passed, but the clock does.
+			r.steps = append(r.steps, &step{by: s.by, from: s.from, to: s.from - 1, time: e.Membership.Began, x: s.x, action: "WaitForLease"})
+		}
 		r.steps = append(r.steps, s)
 		last, lastKey = s, key
 	}
@@ -59,7 +63,11 @@ func (r *Run) interpret(e *event.Event, v *views) (s *step, key string) {
 			return s, "closed"
 		}
 		s.killed = at.killed
-		s.about = tuple(e.Epoch, r.set(chosen(at.ids, e.Members)), r.set(chosen(at.ids, e.Serving)))
+		about := []any{e.Epoch, r.set(chosen(at.ids, e.Members)), r.set(chosen(at.ids, e.Serving))}
+		if e.Event == "HandleReadReply" && e.Sends == "ReadResponse" {
+			s.action, about = "Released", append(about, r.id(e.Replica))
+		}
+		s.about = tuple(about...)
 		s.view = at.index
 		return s, tuple(at.index, s.about)
 	}
@@ -104,34 +112,22 @@ func (r *Run) ofReplica(s *step, e *event.Event) {
 	s.about = tuple(about...)
 }
 
-// fillIn adds the steps that nobody tells but others show: that a node's process has
-// ended, and that the time of a lease has passed.
+// fillIn adds the steps that nobody tells but others show: that the process of a node has
+// ended.
 func (r *Run) fillIn() {
 	var all []*step
 	process := map[int]string{}
-	opened := map[uint32]int64{} // when the last member was fenced, by id
 	for i, s := range r.steps {
-		e := s.events[0]
-		silent := &step{by: s.by, from: s.from, to: s.from - 1, line: s.line, x: s.x}
-		switch kindOf(e.By) {
-		case replica:
+		if len(s.events) > 0 && kindOf(s.by) == replica {
+			e := s.events[0]
 			node := r.nodeOf(e.Replica)
 			if e.Membership != nil {
 				node = r.nodes[e.Membership.At]
 			}
 			if before, ok := process[node]; ok && before != e.By {
-				silent.action, silent.about = "Ended", tuple(node)
-				all = append(all, silent)
+				all = append(all, &step{by: s.by, from: s.from, to: s.from - 1, line: s.line, action: "Ended", about: tuple(node)})
 			}
 			process[node] = e.By
-			if e.Event == "Fenced" {
-				opened[e.Replica] = e.Time
-			}
-		case control:
-			if e.Event == "Collect" && r.waited(e, opened) {
-				silent.action = "WaitForLease"
-				all = append(all, silent)
-			}
 		}
 		if i == r.founded {
 			r.founded = len(all)
@@ -142,12 +138,13 @@ func (r *Run) fillIn() {
 }
 
 // waited says whether a coordinator that could not reach a member in sync has waited
-// until the lease had run out at those that it has reached.
-func (r *Run) waited(e *event.Event, fenced map[uint32]int64) bool {
+// until the lease had run out at those that it has reached, before it has collected.
+func (r *Run) waited(e *event.Event) bool {
+	told := e.Membership
 	var last int64
-	for _, id := range e.Membership.IDs {
-		last = max(last, fenced[id])
+	for _, id := range told.IDs {
+		last = max(last, r.fencedAt[place{id, e.Epoch}])
 	}
-	unreached := slices.ContainsFunc(r.inSync[e.Epoch], func(id uint32) bool { return !slices.Contains(e.Membership.IDs, id) })
-	return unreached && e.Membership.Lease > 0 && e.Time-last >= e.Membership.Lease
+	unreached := slices.ContainsFunc(r.inSync[e.Epoch], func(id uint32) bool { return !slices.Contains(told.IDs, id) })
+	return unreached && told.Lease > 0 && told.Began-last >= told.Lease
 }
