@@ -52,8 +52,11 @@ type follower struct {
 	refused bool
 	// heard is when it answered last, or since when it has been listened to.
 	heard, begun time.Time
-	held         time.Time
-	failures     int
+	// open is when it answered last as a member that is open, and returned when it was
+	// first told that it has come back with its disk, zero while that is not so.
+	open, returned time.Time
+	held           time.Time
+	failures       int
 	// catchingUp is since when it catches up, if it does.
 	catchingUp time.Time
 }
@@ -168,6 +171,12 @@ func (f *follower) told(status control.Status, asked int) (matters, lost bool) {
 	}
 	before, known := f.status, f.known
 	f.status, f.known, f.heard = status, true, f.now()
+	switch {
+	case status.Returned == nil:
+		f.returned = time.Time{}
+	case f.returned.IsZero():
+		f.returned = f.heard
+	}
 	if status.CatchUp.State == control.Running && before.CatchUp.State != control.Running {
 		f.catchingUp = f.heard
 	}
@@ -191,11 +200,14 @@ func (f *follower) ask(ctx context.Context, what func() error) error {
 	return f.poll(ctx)
 }
 
-// hear takes note of an answer to a probe.
-func (f *follower) hear(now time.Time) {
+// hear takes note of an answer to a probe, of one that is open or not.
+func (f *follower) hear(now time.Time, open bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heard = now
+	if open {
+		f.open = now
+	}
 }
 
 // hold leaves the replica alone for a while, longer each time.
@@ -227,6 +239,7 @@ type replicaView struct {
 	known, suspected bool
 	refused, held    bool
 	heard            time.Time
+	open, returned   time.Time
 }
 
 // look returns what is known, with suspicion after a silence of the length given.
@@ -238,5 +251,6 @@ func (f *follower) look(now time.Time, patience time.Duration) replicaView {
 		last = f.begun
 	}
 	return replicaView{status: f.status, known: f.known, refused: f.refused, held: now.Before(f.held), heard: f.heard,
+		open: f.open, returned: f.returned,
 		suspected: f.refused || now.Sub(last) > patience}
 }

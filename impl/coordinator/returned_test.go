@@ -81,3 +81,47 @@ func TestOldDisksAreToldOnce(t *testing.T) {
 		t.Error("no warning of the next one with the same index")
 	}
 }
+
+// TestUnconfirmedUntilHeardOpen: after one member was found to have come back, another
+// one may have ended with it until it answers, and as one that is open.
+func TestUnconfirmedUntilHeardOpen(t *testing.T) {
+	now := time.Now()
+	addresses := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:7411"), netip.MustParseAddrPort("10.0.0.3:7411")}
+	m := &manager{Coordinator: &Coordinator{}, followers: map[netip.AddrPort]*follower{}}
+	for i, a := range addresses {
+		m.followers[a] = &follower{address: a, now: func() time.Time { return now }}
+		m.known.Members = append(m.known.Members, config.Member{ID: protocol.ReplicaID(16 + i), Address: a, InSync: true})
+	}
+	answer := func(i int, s protocol.Status) {
+		now = now.Add(time.Millisecond)
+		m.answered(addresses[i], &protocol.Message{Type: protocol.ProbeReply, Replica: m.known.Members[i].ID, Status: s}, now)
+	}
+	tell := func(returned *control.Returned) {
+		now = now.Add(time.Millisecond)
+		m.followers[addresses[0]].told(control.Status{ID: 16, Returned: returned}, 0)
+	}
+	check := func(when string, want bool) {
+		t.Helper()
+		v := membership.View{Config: m.known, Replicas: map[netip.AddrPort]membership.Replica{}}
+		for a, f := range m.followers {
+			v.Replicas[a] = membership.Replica{Returned: f.status.Returned != nil}
+		}
+		m.noteUnconfirmed(&v)
+		if got := v.Replicas[addresses[1]].Unconfirmed; got != want {
+			t.Errorf("%s the other one is unconfirmed: %v, want %v", when, got, want)
+		}
+	}
+	answer(1, protocol.StatusOK)
+	check("while nobody has come back", false)
+	tell(&control.Returned{Epoch: 3})
+	check("before it is heard", true)
+	answer(1, protocol.StatusBusy)
+	check("while it answers as one that is closed", true)
+	answer(1, protocol.StatusOK)
+	check("when it is heard", false)
+	tell(&control.Returned{Epoch: 3})
+	check("when the same is told again", false)
+	tell(nil)
+	tell(&control.Returned{Epoch: 3})
+	check("when another one has come back anew", true)
+}

@@ -51,6 +51,7 @@ func (m *manager) view() membership.View {
 	if known.Coordinator == m.options.Name { // Who stands by hears of things late.
 		m.noteOld(&v)
 	}
+	m.noteUnconfirmed(&v)
 	return v
 }
 
@@ -58,6 +59,25 @@ func (m *manager) view() membership.View {
 // clock of this one.
 func (m *manager) leaseOfOthers() time.Duration {
 	return m.options.Lease + time.Duration(drift*float64(m.options.Lease))
+}
+
+// noteUnconfirmed tells the members that have not been heard since another one was
+// found to have come back.
+func (m *manager) noteUnconfirmed(v *membership.View) {
+	var latest time.Time
+	looks := map[netip.AddrPort]replicaView{}
+	for _, member := range v.Config.Members {
+		look := m.follow(member.Address).look(m.options.now(), joinerPatience)
+		looks[member.Address] = look
+		if v.Replicas[member.Address].Returned && look.returned.After(latest) {
+			latest = look.returned
+		}
+	}
+	for address, look := range looks {
+		told := v.Replicas[address]
+		told.Unconfirmed = !latest.IsZero() && !look.open.After(latest)
+		v.Replicas[address] = told
+	}
 }
 
 // noteOld tells the disks that are from the past. Tombstones are collected only
@@ -234,7 +254,7 @@ func (m *manager) answered(from netip.AddrPort, r *protocol.Message, now time.Ti
 	member, ok := m.known.MemberAt(from)
 	m.mu.Unlock()
 	if f != nil && ok && member.ID == r.Replica {
-		f.hear(now)
+		f.hear(now, r.Status == protocol.StatusOK)
 	}
 }
 

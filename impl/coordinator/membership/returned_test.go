@@ -36,11 +36,14 @@ func TestWhoComesBackWithADisk(t *testing.T) {
 		view *View
 		want Kind
 	}{
-		"nobody":                       {returnedView(Replica{}, Replica{}, Replica{}), Wait},
-		"one of them is taken out":     {returnedView(back, Replica{}, Replica{}), ShrinkServing},
-		"all: a new epoch":             {returnedView(back, back, back), TakeEpoch},
-		"one, and the others are gone": {returnedView(back, Replica{Suspected: true}, Replica{Suspected: true}), TakeEpoch},
-		"all, with disks of the past":  {returnedView(Replica{Returned: true, Old: true}), Wait},
+		"nobody":                          {returnedView(Replica{}, Replica{}, Replica{}), Wait},
+		"one of them is taken out":        {returnedView(back, Replica{}, Replica{}), ShrinkServing},
+		"all: a new epoch":                {returnedView(back, back, back), TakeEpoch},
+		"one, and the others are gone":    {returnedView(back, Replica{Suspected: true}, Replica{Suspected: true}), TakeEpoch},
+		"two, and the third is not heard": {returnedView(back, back, Replica{Unconfirmed: true}), Wait},
+		"two, and the third is there":     {returnedView(back, back, Replica{}), ShrinkServing},
+		"two, and the third is silent":    {returnedView(back, back, Replica{Unconfirmed: true, Suspected: true}), TakeEpoch},
+		"all, with disks of the past":     {returnedView(Replica{Returned: true, Old: true}), Wait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewManager()

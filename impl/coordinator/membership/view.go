@@ -70,6 +70,10 @@ type Replica struct {
 	// past, and lacks what was committed.
 	Returned, Old bool
 	Floor         protocol.Version
+	// Unconfirmed: it has not answered as an open member since it became known that
+	// another one has come back. It may have ended with that one, as when power is lost,
+	// and lose its disk besides.
+	Unconfirmed bool
 	// Held: it should not be joined yet.
 	Held    bool
 	CatchUp CatchUp
@@ -165,7 +169,8 @@ func (v *View) stranded(m config.Member) bool {
 
 // removed returns the members to be taken out. Of the members in sync one that
 // nothing speaks against stays: that of the last one may be wrong, and nobody else
-// holds what it holds.
+// holds what it holds. Those that have come back hold it, too, and are not given up
+// for one of which nothing has been heard since.
 func (v *View) removed() []config.Member {
 	var bad []config.Member
 	good := 0
@@ -173,7 +178,7 @@ func (v *View) removed() []config.Member {
 		switch {
 		case !v.present(m), v.leaving(m), v.stranded(m):
 			bad = append(bad, m)
-		case m.InSync:
+		case m.InSync && !v.Replicas[m.Address].Unconfirmed:
 			good++
 		}
 	}
