@@ -116,23 +116,10 @@ func (c *Coordinator) HandleFrame(in []byte) Outcome {
 	if !f.isFor(c.Self) {
 		return Outcome{Verdict: Pass, Frame: in}
 	}
-	var m Message
 	if !f.lengthsFit() {
 		return Outcome{Verdict: Drop, Reason: BadLength}
 	}
-	if err := m.Unmarshal(f.payload()); errors.Is(err, ErrBadLength) {
-		return Outcome{Verdict: Drop, Reason: BadLength}
-	} else if err != nil {
-		return Outcome{Verdict: Drop, Reason: BadVersion}
-	}
-	if c.Epoch == 0 {
-		return Outcome{Verdict: Drop, Reason: Closed}
-	}
-	action, handle := c.route(m.Type)
-	if handle == nil {
-		return Outcome{Verdict: Drop, Reason: BadType}
-	}
-	out := handle(m, f.source())
+	action, out := c.Handle(f.payload(), f.source())
 	o := Outcome{Verdict: Drop, Reason: out.Reason, Action: action}
 	switch {
 	case out.Pass:
@@ -148,6 +135,25 @@ func (c *Coordinator) HandleFrame(in []byte) Outcome {
 		o.Verdict, o.Frame = Transmit, f.reframe(out.Message, c.Self, out.To)
 	}
 	return o
+}
+
+// Handle takes one message, the payload of a UDP datagram from an address, and names the
+// handler that took it, "" if none did. The output's message refers to the payload.
+func (c *Coordinator) Handle(payload []byte, from Address) (action string, out Output) {
+	var m Message
+	if err := m.Unmarshal(payload); errors.Is(err, ErrBadLength) {
+		return "", drop(BadLength)
+	} else if err != nil {
+		return "", drop(BadVersion)
+	}
+	if c.Epoch == 0 {
+		return "", drop(Closed)
+	}
+	action, handle := c.route(m.Type)
+	if handle == nil {
+		return "", drop(BadType)
+	}
+	return action, handle(m, from)
 }
 
 func (c *Coordinator) route(t MessageType) (string, func(Message, Address) Output) {

@@ -11,9 +11,20 @@ import (
 	"path/filepath"
 )
 
-// Programs are the contenders that are built from C, by their paths.
+// Programs are the contenders in user space, by their paths.
 type Programs struct {
-	Coordinator, Echo string
+	// Coordinator and Echo are built from C, Golang from Go.
+	Coordinator, Echo, Golang string
+}
+
+// Coordinators are the coordinators among them, "c" first.
+func (p Programs) Coordinators() []Process {
+	return []Process{
+		{Label: "c", Path: p.Coordinator},
+		{Label: "c_gso", Path: p.Coordinator, Args: []string{"--segment"}},
+		{Label: "go_batch", Path: p.Golang},
+		{Label: "go", Path: p.Golang, Args: []string{"--batch", "0"}},
+	}
 }
 
 // BuildPrograms compiles them into a folder. The working directory must be in
@@ -26,7 +37,7 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Programs{}, fmt.Errorf("make the folder for programs: %w", err)
 	}
-	built := Programs{filepath.Join(dir, "c-coordinator"), filepath.Join(dir, "c-echo")}
+	built := Programs{filepath.Join(dir, "c-coordinator"), filepath.Join(dir, "c-echo"), filepath.Join(dir, "go-coordinator")}
 	for output, sources := range map[string][]string{
 		built.Coordinator: {"main.c", "handlers.c", "outbox.c", "socket.c"},
 		built.Echo:        {"echo.c", "socket.c"},
@@ -34,6 +45,11 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 		if err := compile(ctx, root, output, sources); err != nil {
 			return Programs{}, err
 		}
+	}
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", built.Golang, "./impl/bench/golang")
+	command.Dir = root
+	if out, err := command.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("build %s: %w\n%s", filepath.Base(built.Golang), err, out)
 	}
 	return built, nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // Process is a contender in user space: a program that serves a UDP socket. It
-// understands the flags of c/main.c and writes "ready" when it serves.
+// understands the flags of c/main.c, as golang does too, and writes "ready" when it serves.
 type Process struct {
 	// Label is its Name.
 	Label string

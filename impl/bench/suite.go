@@ -20,7 +20,7 @@ type Suite struct {
 	// Limit bounds Dalio from above, Rivals do the same work by other means, the
 	// first of them "c", and Echo bounds that one.
 	Dalio, Limit Contender
-	Rivals       []Contender
+	Rivals       []Process
 	Echo         Contender
 	// Progress is called before each sample, with the number of those done.
 	Progress func(done, all int, contender, workload string)
@@ -35,8 +35,9 @@ type job struct {
 func (s *Suite) jobs() []job {
 	var all []job
 	for _, w := range s.Settings.Workloads() {
-		for _, c := range append([]Contender{s.Dalio, s.Limit}, s.Rivals...) {
-			all = append(all, job{c, w})
+		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
+		for _, rival := range s.Rivals {
+			all = append(all, job{rival, w})
 		}
 	}
 	if s.Echo != nil {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "outbox.h"
 #include "socket.h"
@@ -26,6 +27,14 @@ static void advance(int number)
 {
 	(void)number;
 	tick++;
+}
+
+/* The clock of a test, which waits until it has advanced. */
+static void step(int number)
+{
+	advance(number);
+	if (write(STDOUT_FILENO, "tick\n", 5) != 5)
+		_exit(1);
 }
 
 static void stop(int number)
@@ -78,7 +87,7 @@ static const struct option options[] = {
 	{ "batch", required_argument, NULL, BATCH },
 	{ "busy-poll", required_argument, NULL, BUSY_POLL }, /* in microseconds */
 	{ "segment", no_argument, NULL, SEGMENT },	     /* see outbox.h */
-	{ "no-tick", no_argument, NULL, NO_TICK },	     /* SIGUSR1 is the clock */
+	{ "no-tick", no_argument, NULL, NO_TICK },	     /* SIGUSR1 is the clock, and answered */
 	{ 0 },
 };
 
@@ -152,7 +161,7 @@ int main(int argc, char **argv)
 	init_outbox(&outbox, o.checksums);
 	handle_signal(SIGTERM, stop);
 	handle_signal(SIGALRM, advance);
-	handle_signal(SIGUSR1, advance);
+	handle_signal(SIGUSR1, step);
 	if (clock && setitimer(ITIMER_REAL, &second, NULL))
 		die("setitimer");
 	fd = open_socket(&o);

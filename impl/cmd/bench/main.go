@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures what a coordinator costs: Dalio's XDP program, the same
-// coordination over plain sockets in C, a stateless XDP program that bounds the
+// coordination over plain sockets in C and in Go, a stateless XDP program that bounds the
 // one, and a bare echo that bounds the other; and then a whole shard whose clients
 // all use one key. It writes report.json and hot-key.json, and prints tables.
 //
@@ -101,10 +101,7 @@ func run(ctx context.Context, c config) error {
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
 		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
-		Rivals: []bench.Contender{
-			bench.Process{Label: "c", Path: programs.Coordinator},
-			bench.Process{Label: "c_gso", Path: programs.Coordinator, Args: []string{"--segment"}},
-		},
+		Rivals:   programs.Coordinators(),
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
