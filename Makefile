@@ -169,6 +169,13 @@ bench: build ## the coordinator alone against the same in C and against its boun
 	@scripts/setup test
 	$(BIN)/bench --dir build/bench
 
+# SYSTEMS has flags for build/bin/systems, such as SYSTEMS="--only dalio,etcd --rounds 3".
+SYSTEMS ?=
+.PHONY: bench-full
+bench-full: bench ## and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
+	@scripts/setup test
+	$(BIN)/systems --dir build/bench $(SYSTEMS)
+
 .PHONY: audit-large
 audit-large: build ## the audit of a million operations, of ten million with versions, and of both with a stale read
 	go run ./checker/linear/internal/trial -evidence README.md

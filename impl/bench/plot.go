@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,12 +24,28 @@ const (
 	plotDot    = 3.5
 )
 
-// colorOf tells Dalio, the bounds and the rivals apart.
-func colorOf(contender string) string {
-	switch contender {
-	case "dalio":
+// Plot shows samples on a logarithmic axis, a row for each series.
+type Plot struct {
+	Title, Subtitle, Footer string
+	// Axis says what is measured, and Unit is written behind each median.
+	Axis, Unit string
+	Rows       []PlotRow
+}
+
+// PlotRow is one series, with a dot for each sample and a bar at the median.
+type PlotRow struct {
+	// Group is what the row is about. Rows of a group follow one another.
+	Group, Label string
+	// Ours has it drawn in Dalio's color, and Bound in that of what bounds others.
+	Ours, Bound bool
+	Samples     []float64
+}
+
+func (r *PlotRow) color() string {
+	switch {
+	case r.Ours:
 		return "#1b7837"
-	case "limit", "echo":
+	case r.Bound:
 		return "#8c8c8c"
 	}
 	return "#b2182b"
@@ -36,9 +53,28 @@ func colorOf(contender string) string {
 
 // PlotCPU writes a plot of the processor time per operation, with every sample.
 func (r *Report) PlotCPU(path string) error {
+	p := Plot{Title: "Processor time of the coordinator per completed operation",
+		Subtitle: fmt.Sprintf("%s, %d replicas, keys of %d and values of %d bytes; dots: %d samples of %.1f s; bar and number: median",
+			r.Settings.Load(), r.Settings.Replicas, r.Settings.KeySize, r.Settings.ValueSize, r.Rounds, r.Window),
+		Axis: "nanoseconds, logarithmic; less is better", Unit: "ns", Footer: r.Machine.String()}
+	for _, key := range r.combinations() {
+		workload, contender := key[0], key[1]
+		row := PlotRow{Group: workload, Label: workload + ", " + contender, Ours: contender == "dalio",
+			Bound: contender == "limit" || contender == "echo", Samples: r.values(series{contender, workload, cpuOf})}
+		if workload == contender {
+			// The bare echo has a row beside the reads, which it bounds.
+			row.Group, row.Label = p.Rows[len(p.Rows)-1].Group, contender
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	return p.Write(path)
+}
+
+// Write writes the plot as SVG, and makes the folder if it is missing.
+func (p *Plot) Write(path string) error {
 	low, high := math.Inf(1), 0.0
-	for _, s := range r.Measurements {
-		low, high = min(low, s.CPU), max(high, s.CPU)
+	for _, r := range p.Rows {
+		low, high = min(low, slices.Min(r.Samples)), max(high, slices.Max(r.Samples))
 	}
 	// Whole decades; one at least.
 	first, last := math.Floor(math.Log10(low)), math.Ceil(math.Log10(high))
@@ -47,30 +83,27 @@ func (r *Report) PlotCPU(path string) error {
 		return plotLeft + (math.Log10(value)-first)/(last-first)*(plotWidth-plotLeft-plotRight)
 	}
 	var rows strings.Builder
-	y, workload := plotTop, ""
-	for _, key := range r.combinations() {
-		if workload != "" && key[0] != workload && key[0] != echoWorkload.Name {
+	y := plotTop
+	for i := range p.Rows {
+		if i > 0 && p.Rows[i].Group != p.Rows[i-1].Group {
 			y += plotGap
 		}
-		workload = key[0]
-		r.plotRow(&rows, key, y, x)
+		p.Rows[i].draw(&rows, p.Unit, y+plotRow/2-4, x)
 		y += plotRow
 	}
 	var out strings.Builder
 	height := y + plotBottom
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13">`+"\n", plotWidth, height)
 	fmt.Fprintf(&out, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", plotWidth, height)
-	text(&out, 20, 28, "start", 18, "Processor time of the coordinator per completed operation")
-	text(&out, 20, 50, "start", 13, fmt.Sprintf("%s, %d replicas, keys of %d and values of %d bytes; "+
-		"dots: %d samples of %.1f s; bar and number: median", r.Settings.Load(), r.Settings.Replicas, r.Settings.KeySize,
-		r.Settings.ValueSize, r.Rounds, r.Window))
+	text(&out, 20, 28, "start", 18, p.Title)
+	text(&out, 20, 50, "start", 13, p.Subtitle)
 	for decade := first; decade <= last; decade++ {
 		at := x(math.Pow(10, decade))
 		fmt.Fprintf(&out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", at, plotTop-14, at, y)
 		text(&out, at, y+16, "middle", 12, fmt.Sprintf("%.0f", math.Pow(10, decade)))
 	}
-	text(&out, (plotLeft+plotWidth-plotRight)/2, y+34, "middle", 13, "nanoseconds, logarithmic; less is better")
-	text(&out, 20, y+54, "start", 11, fmt.Sprintf("%s, %d processors, Linux %s", r.Machine.Processor, r.Machine.Processors, r.Machine.Kernel))
+	text(&out, (plotLeft+plotWidth-plotRight)/2, y+34, "middle", 13, p.Axis)
+	text(&out, 20, y+54, "start", 11, p.Footer)
 	out.WriteString(rows.String() + "</svg>\n")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the folder for the plot: %w", err)
@@ -81,25 +114,15 @@ func (r *Report) PlotCPU(path string) error {
 	return nil
 }
 
-// plotRow draws the samples of one contender with one workload.
-func (r *Report) plotRow(out *strings.Builder, key [2]string, y float64, x func(float64) float64) {
-	samples := r.values(series{key[1], key[0], cpuOf})
-	median, color, middle := Median(samples), colorOf(key[1]), y+plotRow/2-4
-	label := key[0] + ", " + key[1]
-	if key[0] == key[1] {
-		label = key[0]
-	}
-	text(out, plotLeft-14, middle+4, "end", 13, label)
-	for _, s := range samples {
-		fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="%.1f" fill="%s" fill-opacity="0.35"/>`+"\n", x(s), middle, plotDot, color)
+func (r *PlotRow) draw(out *strings.Builder, unit string, middle float64, x func(float64) float64) {
+	median := Median(r.Samples)
+	text(out, plotLeft-14, middle+4, "end", 13, r.Label)
+	for _, s := range r.Samples {
+		fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="%.1f" fill="%s" fill-opacity="0.35"/>`+"\n", x(s), middle, plotDot, r.color())
 	}
 	fmt.Fprintf(out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="3"/>`+"\n",
-		x(median), middle-9, x(median), middle+9, color)
-	last := median
-	for _, s := range samples {
-		last = max(last, s)
-	}
-	text(out, x(last)+10, middle+4, "start", 12, fmt.Sprintf("%.0f ns", median))
+		x(median), middle-9, x(median), middle+9, r.color())
+	text(out, x(slices.Max(r.Samples))+10, middle+4, "start", 12, fmt.Sprintf("%.0f %s", median, unit))
 }
 
 func text(out *strings.Builder, x, y float64, anchor string, size int, content string) {

@@ -105,6 +105,11 @@ func DescribeMachine() (Machine, error) {
 	return m, nil
 }
 
+// String says it in a line.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %d processors, Linux %s", m.Processor, m.Processors, m.Kernel)
+}
+
 // loadAverage is that of the last minute, 0 if the kernel doesn't tell.
 func loadAverage() float64 {
 	text, err := os.ReadFile("/proc/loadavg")

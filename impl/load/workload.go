@@ -49,6 +49,9 @@ func (w Workload) Check() error {
 	return nil
 }
 
+// key is the name of an ordinary key.
+func (w *Workload) key(i int) string { return fmt.Sprintf("%sk%d", w.Prefix, i) }
+
 // operation is one thing a client does.
 type operation struct {
 	f, key, value string
@@ -78,7 +81,7 @@ func (c *choices) next() operation {
 		}
 		return operation{f: traces.Read, key: key}
 	}
-	key := fmt.Sprintf("%sk%d", c.w.Prefix, c.zipf.Draw(c.random))
+	key := c.w.key(c.zipf.Draw(c.random))
 	if c.random.Float64() < c.w.Writes {
 		return operation{traces.Write, key, c.value()}
 	}

@@ -115,10 +115,11 @@ func run(ctx context.Context, c config) error {
 	if err := report.Write(path); err != nil {
 		return err
 	}
-	if err := report.Print(os.Stdout); err != nil {
+	plot := filepath.Join(c.dir, "cpu.svg")
+	if err := errors.Join(report.PlotCPU(plot), report.Print(os.Stdout)); err != nil {
 		return err
 	}
-	fmt.Printf("\n%s has every sample; it took %.0f s\n", path, report.Took)
+	fmt.Printf("\n%s has every sample, %s shows them; it took %.0f s\n", path, plot, report.Took)
 	if c.hotKey {
 		return hotKey(ctx, c)
 	}
