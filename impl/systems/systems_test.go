@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // TestRun takes one short round of all systems, and looks at the report.
 func TestRun(t *testing.T) {
-	s := Settings{Clients: 4, Keys: 20, ValueSize: 64, Window: 300 * time.Millisecond, Rounds: 1}
+	s := Settings{Clients: 4, Keys: 20, ValueSize: 64, Window: 100 * time.Millisecond, Rounds: 1}
 	all := All(executable)
 	r, err := Run(t.Context(), s, all, t.TempDir(), func(int, int, string) {})
 	if err != nil {
