@@ -70,6 +70,8 @@ func parse(args []string) (config, error) {
 		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	case c.replicas < 3 || c.replicas > 16:
 		return c, fmt.Errorf("-replicas %d: want 3 to 16", c.replicas)
+	case c.events && c.durable:
+		return c, errors.New("-events with -durable: a trace does not tell what a replica's disk has brought back")
 	case c.clients < 1 || c.rate < 1 || c.keys < 1 || c.duration < time.Second:
 		return c, errors.New("-clients, -rate and -keys must be at least 1, and -duration a second")
 	}

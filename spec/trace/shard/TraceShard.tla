@@ -100,7 +100,8 @@ TraceServed == AsTold(kernel[X]) /\ Seen
 \* It has released what About[4] holds: as in HandleReadReply, its lease has not
 \* run out, and as in the code, the replica serves.
 TraceReleased ==
-  /\ AsTold(kernel[X]) /\ LeaseHolds(X) /\ About[4] \in kernel[X].serving
+  /\ AsTold(kernel[X]) /\ About[4] \in kernel[X].serving
+  /\ Lease => LeaseHolds(X)
   /\ Seen
 
 -----------------------------------------------------------------------------

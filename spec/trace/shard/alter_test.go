@@ -17,6 +17,8 @@ type alteration struct {
 	// events is the trace, and at the index at which it must be rejected.
 	events []*event.Event
 	at     int
+	// alone: the name is that of the cure which alone rejects it.
+	alone bool
 }
 
 // after is where the checked part of the recorded trace is well under way.
@@ -110,7 +112,7 @@ func altered(t *testing.T, events []*event.Event) (all []alteration) {
 				return e.Event == kind && (kindOf(e.By) != dataPlane && kind != event.Begin || e.Epoch != 0)
 			})
 			changes[kind][field](out[i])
-			all = append(all, alteration{fmt.Sprintf("%s of %s in line %d", field, kind, i+1), out, i})
+			all = append(all, alteration{name: fmt.Sprintf("%s of %s in line %d", field, kind, i+1), events: out, at: i})
 		}
 	}
 	return all
@@ -128,8 +130,8 @@ func moved(t *testing.T, events []*event.Event) (all []alteration) {
 		n := i + 1
 		for ; n < len(events)-1 && events[n].By != events[i].By; n++ {
 		}
-		all = append(all, alteration{name, slices.Delete(alone, i, i+1), min(n, at) - 1},
-			alteration{name + ", and the others numbered anew", renumbered(slices.Delete(mended, i, i+1)), at - 1})
+		all = append(all, alteration{name: name, events: slices.Delete(alone, i, i+1), at: min(n, at) - 1},
+			alteration{name: name + ", and the others numbered anew", events: renumbered(slices.Delete(mended, i, i+1)), at: at - 1})
 	}
 	leave(find(t, events, 0, named("Fenced")), named("Fence"))
 	leave(find(t, events, 0, func(e *event.Event) bool { return e.Event == "Opened" && has(events, "OpenMembers", e.Epoch) }), named("OpenMembers"))
@@ -149,7 +151,7 @@ func moved(t *testing.T, events []*event.Event) (all []alteration) {
 		}
 		out := duplicate(events)
 		out[i], out[j] = out[j], out[i]
-		all = append(all, alteration{fmt.Sprintf("%s in line %d changes places with %s in line %d", events[i].Event, i+1, events[j].Event, j+1), out, i})
+		all = append(all, alteration{name: fmt.Sprintf("%s in line %d changes places with %s in line %d", events[i].Event, i+1, events[j].Event, j+1), events: out, at: i})
 	}
 	swap(find(t, events, 0, named("Fenced")), named("Fence"))
 	swap(find(t, events, 0, named("Opened")), named("OpenKernel"))

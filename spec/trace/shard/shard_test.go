@@ -28,7 +28,7 @@ func readRecorded(t *testing.T) []*event.Event {
 	return events
 }
 
-func check(t *testing.T, runs ...*Run) []*Rejection {
+func check(t *testing.T, without string, runs ...*Run) []*Rejection {
 	t.Helper()
 	root, err := jar.Root()
 	if err != nil {
@@ -42,7 +42,7 @@ func check(t *testing.T, runs ...*Run) []*Rejection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rejections, err := (&Checker{root, path}).Check(t.Context(), t.TempDir(), runs...)
+	rejections, err := (&Checker{root, path, without}).Check(t.Context(), t.TempDir(), runs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, r := range check(t, inOrder, ordered) {
+	for i, r := range check(t, "", inOrder, ordered) {
 		if r != nil {
 			t.Errorf("run %d is rejected: %v", i, r.In(recorded))
 		}
@@ -110,22 +110,27 @@ func renumbered(events []*event.Event) []*event.Event {
 	return events
 }
 
-// TestAlterations: a trace in which one event is altered, left out, or changes places
-// with another, and one of a shard that lacks a cure, is rejected at that event.
-func TestAlterations(t *testing.T) {
-	events := readRecorded(t)
-	all := slices.Concat(altered(t, events), moved(t, events), withoutCures(t, events))
-	var runs []*Run
+// runsOf arranges falsified traces. What comes long after the alteration need not be
+// looked at.
+func runsOf(t *testing.T, all []alteration) (runs []*Run) {
+	t.Helper()
 	for _, a := range all {
 		r, err := Arrange(a.events, true)
 		if err != nil {
 			t.Fatalf("%s: %v", a.name, err)
 		}
-		// What comes long after it need not be looked at.
 		r.steps = slices.DeleteFunc(r.steps, func(s *step) bool { return s.line > a.at+20 })
 		runs = append(runs, r)
 	}
-	for i, r := range check(t, runs...) {
+	return runs
+}
+
+// TestAlterations: a trace in which one event is altered, left out, or changes places
+// with another, and one of a shard that lacks a cure, is rejected at that event.
+func TestAlterations(t *testing.T) {
+	events := readRecorded(t)
+	all := slices.Concat(altered(t, events), moved(t, events), withoutCures(t, events))
+	for i, r := range check(t, "", runsOf(t, all)...) {
 		switch a := all[i]; {
 		case r == nil:
 			t.Errorf("%s: it is accepted", a.name)
@@ -134,6 +139,21 @@ func TestAlterations(t *testing.T) {
 		}
 	}
 	t.Logf("%d alterations", len(all))
+}
+
+// TestCures: it is the cure that rejects what a shard without it would have done. Where
+// the specification lacks the cure too, that is a step of it.
+func TestCures(t *testing.T) {
+	for _, a := range withoutCures(t, readRecorded(t)) {
+		if !a.alone {
+			continue
+		}
+		t.Run(a.name, func(t *testing.T) {
+			if r := check(t, a.name, runsOf(t, []alteration{a})...)[0]; r != nil && r.Line <= a.at+1 {
+				t.Error(r.In(recorded))
+			}
+		})
+	}
 }
 
 // TestIncomplete: what is missing is not passed over in silence.
