@@ -46,8 +46,8 @@ func (c config) checkFailure(ctx context.Context, path, name string) (f shard.Fi
 	if err != nil {
 		return f, false, fmt.Errorf("%s: %w", path, err)
 	}
-	if r.Missing > 0 {
-		fmt.Printf("trace: %s: %d events of data planes were lost, and are not checked: %s\n", path, r.Missing, strings.Join(r.Lost, "; "))
+	if len(r.Lost) > 0 {
+		fmt.Printf("trace: %s: %d events of data planes are known to be lost, and none of these is checked: %s\n", path, r.Missing, strings.Join(r.Lost, "; "))
 	}
 	tlc, err := newChecker(ctx, dir)
 	if err != nil {

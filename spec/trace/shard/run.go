@@ -118,7 +118,10 @@ func Arrange(events []*event.Event, inOrder bool) (*Run, error) {
 // told at its end is not missing if it was killed: nothing came of it.
 func (r *Run) complete(events []*event.Event) error {
 	last := map[string]uint64{}
-	for _, e := range events {
+	for i, e := range events {
+		if kindOf(e.By) == dataPlane && e.Event != event.End && (i+1 == len(events) || events[i+1].By != e.By) {
+			r.Lost = append(r.Lost, fmt.Sprintf("those of %s after its event %d, if there were any", e.By, e.N))
+		}
 		missing := e.N - last[e.By] - 1
 		last[e.By] = e.N
 		switch {
