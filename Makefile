@@ -132,7 +132,7 @@ coverage: ## which blocks and branches of the bytecode the tests take; the rest 
 	go run ./checker/coverage -evidence README.md
 
 .PHONY: mutate
-mutate: ## small mistakes, many of them, in bytecode, Go and C: the tests must notice (ONLY=go)
+mutate: ## small mistakes, many of them, in spec, bytecode, Go and C: the checks must notice (ONLY=spec)
 	@scripts/setup test
 	go run ./checker/mutate $(if $(ONLY),-only '$(ONLY)') -evidence README.md
 

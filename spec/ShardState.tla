@@ -278,4 +278,9 @@ TypeOK ==
   /\ \A c \in Clients : sessions[c] = None \/ IsSession(sessions[c])
   /\ requests \in [Clients -> Nat]
   /\ DOMAIN calls = Clients /\ DOMAIN possible = Keys
+  /\ \A c \in Clients : calls[c].op = "write" =>
+       [op |-> "write", key |-> calls[c].key, value |-> calls[c].value]
+         \in Wanted(c, requests[c])
+  /\ faults.removals \in 0..Removals /\ faults.crashes \in 0..Crashes
+  /\ faults.power \in 0..PowerLosses /\ faults.suspects \subseteq Ids
 =============================================================================

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command mutate makes mutants of the bytecode and of the Go code, by fixed operators
-// and from a published seed, takes the cures out of the C code, and demands that the
-// tests notice nearly all of them.
+// Command mutate makes mutants of the specification, the Go code and the bytecode, by
+// fixed operators and from a published seed, takes the cures out of the C code, and
+// demands that the tests notice nearly all of them.
 //
-//	go run ./checker/mutate [-only bytecode,go,c] [-sample] [-match REGEXP] [-parallel 2] [-evidence README.md]
+//	go run ./checker/mutate [-only bytecode,go,spec,c] [-sample] [-match REGEXP] [-parallel 2] [-evidence README.md]
 //	go run ./checker/mutate -planted
 //
 // A mutant is killed when an assertion fails that holds for the original. One that
-// the verifier refuses is none; one that ends by a panic, or comes to no end, is not
-// killed. A cure that can't be tried as its table says is an error, as for
-// checker/cures. Each mutant that nothing notices must be listed in the folder
-// arguments, with why. What became of mutants of the Go code is kept, so that a run
-// that was stopped is gone on with. docs/mutation.md says more.
+// the verifier refuses, or that TLC can't read, is none; one that ends by a panic, or
+// comes to no end, is not killed. A cure that can't be tried as its table says is an
+// error, as for checker/cures. Each mutant that nothing notices must be listed in the
+// folder arguments, with why. What became of mutants of the Go code and of the
+// specification is kept, so that a run that was stopped is gone on with.
+// docs/mutation.md says more.
 //
 // With -planted it plants four mistakes instead, each of one character, and demands that
 // the checks which notice them say their names.
@@ -61,12 +62,12 @@ type kind struct {
 }
 
 func kinds() []kind {
-	return []kind{{"bytecode", 500, tryBytecode}, {"go", 200, tryGo}, {"c", 0, tryCures}}
+	return []kind{{"bytecode", 500, tryBytecode}, {"go", 200, tryGo}, {"spec", 50, trySpec}, {"c", 0, tryCures}}
 }
 
 func main() {
 	var o options
-	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, go, c")
+	only := flag.String("only", "", "the `kinds` to try, with commas between: bytecode, go, spec, c")
 	flag.BoolVar(&o.sample, "sample", false, "try a fixed sample, as with every change")
 	flag.IntVar(&o.parallel, "parallel", 2, "how many are tried at a time")
 	match := flag.String("match", "", "try only those whose names match this `regexp`, as while a test for them is written")

@@ -15,13 +15,19 @@ import (
 const (
 	// killed: an assertion failed.
 	killed = "killed"
+	// compared: no property was violated, but the code takes other steps. Of the
+	// specification only, like the next.
+	compared = "compared"
+	// counted: nothing but a pinned count is another, which fails make test. It is not
+	// taken for noticed.
+	counted = "counted"
 	// lived: nothing was noticed.
 	lived = "lived"
 	// crashed: tests ended by a panic, but no assertion failed.
 	crashed = "crashed"
 	// late: tests did not end in time, and no assertion failed.
 	late = "late"
-	// refused: it is no mutant. The verifier does not take it.
+	// refused: it is no mutant. The verifier, the compiler or TLC does not take it.
 	refused = "refused"
 )
 
@@ -51,6 +57,10 @@ type argument struct {
 
 	name, was, is *regexp.Regexp
 	used          bool
+}
+
+func argumentsOf(o *options, kind string) string {
+	return filepath.Join(o.root, "checker", "mutate", "arguments", kind+".json")
 }
 
 func readArguments(path string) ([]*argument, error) {
@@ -84,15 +94,18 @@ func (a *argument) fits(m *outcome) bool {
 
 // score is how many mutants of a kind were noticed.
 type score struct {
-	Kind    string  `json:"kind"`
-	Valid   int     `json:"valid"`
-	Killed  int     `json:"killed"`
-	Lived   int     `json:"lived"`
-	Crashed int     `json:"crashed"`
-	Late    int     `json:"late"`
-	Refused int     `json:"refused"`
-	Argued  int     `json:"argued"`
-	Seconds float64 `json:"seconds"`
+	Kind  string `json:"kind"`
+	Valid int    `json:"valid"`
+	// Killed has those of Compared among them.
+	Killed   int     `json:"killed"`
+	Compared int     `json:"compared,omitempty"`
+	Counted  int     `json:"counted,omitempty"`
+	Lived    int     `json:"lived"`
+	Crashed  int     `json:"crashed,omitempty"`
+	Late     int     `json:"late,omitempty"`
+	Refused  int     `json:"refused"`
+	Argued   int     `json:"argued"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // raw is the share that was noticed of all, and adjusted that of those for which
@@ -108,8 +121,24 @@ func percent(part, of int) float64 {
 }
 
 func (s score) String() string {
-	return fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed, %d crashed, %d late, %d lived; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s",
-		s.Kind, s.Valid, s.Refused, s.Killed, s.Crashed, s.Late, s.Lived, s.raw(), s.adjusted(), s.Argued, s.Seconds)
+	text := fmt.Sprintf("%-9s %d mutants (and %d refused): %d killed%s, %d lived", s.Kind, s.Valid, s.Refused, s.Killed, s.how(), s.Lived)
+	for _, other := range []struct {
+		n  int
+		as string
+	}{{s.Counted, "told by pinned counts alone"}, {s.Crashed, "crashed"}, {s.Late, "late"}} {
+		if other.n != 0 {
+			text += fmt.Sprintf(", %d %s", other.n, other.as)
+		}
+	}
+	return text + fmt.Sprintf("; %.1f%%, or %.1f%% without the %d argued to be equivalent; %.0f s", s.raw(), s.adjusted(), s.Argued, s.Seconds)
+}
+
+// how says by what they were killed, if there are several ways.
+func (s *score) how() string {
+	if s.Compared == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d by a violated property, %d by steps that the code does not take, or others)", s.Killed-s.Compared, s.Compared)
 }
 
 func (s score) short() string {
@@ -118,7 +147,11 @@ func (s score) short() string {
 
 // cell is for the evidence table.
 func (s *score) cell() string {
-	return fmt.Sprintf("%d of %d noticed: %.1f%%, or %.1f%% without %d that are argued to be equivalent", s.Killed, s.Valid, s.raw(), s.adjusted(), s.Argued)
+	text := fmt.Sprintf("%d of %d noticed%s: %.1f%%, or %.1f%% without %d that are argued to be equivalent", s.Killed, s.Valid, s.how(), s.raw(), s.adjusted(), s.Argued)
+	if s.Counted != 0 {
+		text += fmt.Sprintf("; %d more by pinned counts alone", s.Counted)
+	}
+	return text
 }
 
 // enough is the share, in percent, that must be noticed.
@@ -128,7 +161,7 @@ const enough = 95
 // listed, or a listed one that there is not.
 func judge(o *options, k kind, all []outcome) (score, error) {
 	s := score{Kind: k.name}
-	arguments, err := readArguments(filepath.Join(o.root, "checker", "mutate", "arguments", k.name+".json"))
+	arguments, err := readArguments(argumentsOf(o, k.name))
 	if err != nil {
 		return s, err
 	}
@@ -148,6 +181,11 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 			continue
 		case killed:
 			s.Killed++
+		case compared:
+			s.Killed++
+			s.Compared++
+		case counted:
+			s.Counted++
 		case crashed:
 			s.Crashed++
 		case late:
@@ -156,7 +194,7 @@ func judge(o *options, k kind, all []outcome) (score, error) {
 			s.Lived++
 		}
 		s.Valid++
-		if m.State == killed {
+		if m.State == killed || m.State == compared {
 			continue
 		}
 		if m.Why != "" { // Excused where it comes from.

@@ -55,6 +55,8 @@ func TestJudge(t *testing.T) {
 		"an argument for nothing":   {equivalent, false, some(killed, 3), "fits no mutant"},
 		"nothing in a sample":       {equivalent, true, some(killed, 3), ""},
 		"another change":            {`[{"name":"^lived","was":"z","why":"w","equivalent":true}]`, false, append(some(killed, 99), some(lived, 1)...), "not listed"},
+		"the code tells":            {"[]", false, append(some(killed, 3), some(compared, 3)...), ""},
+		"pinned counts tell":        {"[]", false, append(some(killed, 99), some(counted, 1)...), "not listed"},
 		"one excused already":       {"[]", false, append(some(killed, 3), outcome{Name: "lived 0", State: lived, Why: "w"}), ""},
 		"an argument without words": {`[{"name":"^lived"}]`, false, some(killed, 3), "says nothing"},
 	} {

@@ -50,8 +50,17 @@ func readManifest(root string) (*manifest, error) {
 	return m, nil
 }
 
-// readConfig reads the configuration of a model.
-func readConfig(root string, m Model) (cfg.Config, error) {
+// Models returns the conformance models. Root is the directory of go.mod.
+func Models(root string) ([]Model, error) {
+	m, err := readManifest(root)
+	if err != nil {
+		return nil, err
+	}
+	return m.Models, nil
+}
+
+// ReadConfig reads the configuration of a model.
+func ReadConfig(root string, m Model) (cfg.Config, error) {
 	path := filepath.Join(directory(root), m.Name+".cfg")
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -150,7 +150,7 @@ func (r *runner) compare(ctx context.Context, m Model) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	config, err := readConfig(r.root, m)
+	config, err := ReadConfig(r.root, m)
 	if err != nil {
 		return Counts{}, err
 	}

@@ -14,6 +14,13 @@ import (
 	"dalio/spec/jar"
 )
 
+// Printing is the run of TLC that prints the graph of a model of the module at root into
+// a file, as ReadGraph reads it. It lacks the jar and the scratch directory.
+func Printing(root string, m Model, file string) jar.Run {
+	return jar.Run{Java: []string{jar.SmallHeap}, Directory: filepath.Join(root, "spec"), Module: m.Module,
+		Config: filepath.Join(directory(root), m.Name+".cfg"), Options: []string{"-userFile", file}}
+}
+
 // print has TLC print the graph of a model, and reads it. The files are kept in
 // build/conform.
 func (r *runner) print(ctx context.Context, m Model) (*Graph, error) {
@@ -23,8 +30,9 @@ func (r *runner) print(ctx context.Context, m Model) (*Graph, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(scratch)
-	java := jar.Run{Jar: r.jar, Scratch: scratch, Java: []string{jar.SmallHeap}, Directory: filepath.Join(r.root, "spec"), Module: m.Module,
-		Config: filepath.Join("conform", m.Name+".cfg"), Options: []string{"-userFile", printed}}.Command(ctx)
+	run := Printing(r.root, m, printed)
+	run.Jar, run.Scratch = r.jar, scratch
+	java := run.Command(ctx)
 	text, err := java.CombinedOutput()
 	if err := os.WriteFile(filepath.Join(r.work, m.Name+".log"), text, 0o644); err != nil {
 		return nil, err
