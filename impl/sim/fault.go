@@ -275,19 +275,35 @@ func (w *world) cuts(f *Fault, h *host) (end func()) {
 
 // drains has an operator take a replica out, and add it again.
 func (w *world) drains(h *host, m *machine) (end func()) {
-	change := func(what string) {
-		for _, h := range []*host{h, w.hosts[0], w.hosts[1]} {
-			if h.control != nil {
-				d := h.control.driven
-				h.control.life.beside(func() {
-					_ = d.ChangeMembers(coordinator.MemberChange{Do: what, Replica: addrPort(m.node.address).String()})
-				})
-				return
-			}
+	m.drained++
+	w.operate(h, m, "drain")
+	return func() {
+		m.drained--
+		w.addAgain(h, m)
+	}
+}
+
+// operate has an operator ask a control plane for a change.
+func (w *world) operate(h *host, m *machine, what string) {
+	for _, h := range []*host{h, w.hosts[0], w.hosts[1]} {
+		if h.control != nil {
+			d := h.control.driven
+			h.control.life.beside(func() {
+				_ = d.ChangeMembers(coordinator.MemberChange{Do: what, Replica: addrPort(m.node.address).String()})
+			})
+			return
 		}
 	}
-	change("drain")
-	return func() { change("add") }
+}
+
+// addAgain has an operator add a replica, and look every second whether it was done: the
+// control plane that was asked may have been lost, or take it out late.
+func (w *world) addAgain(h *host, m *machine) {
+	home, _ := w.store.config.ReplicaAt(addrPort(m.node.address))
+	if m.drained == 0 && (home.Drained || !home.Address.IsValid()) {
+		w.operate(h, m, "add")
+	}
+	w.after(time.Second, func() { w.addAgain(h, m) })
 }
 
 func except[T comparable](all []T, one T) []T {

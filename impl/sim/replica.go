@@ -41,6 +41,8 @@ type machine struct {
 	emptied protocol.ReplicaID
 	// down counts the faults that keep the process from being started.
 	down int
+	// drained counts the faults for which an operator has it taken out.
+	drained int
 }
 
 func newMachine(w *world, index int) *machine {
