@@ -214,3 +214,32 @@ func TestEtcdStops(t *testing.T) {
 	c.whole(t, 0, 2)
 	mustGet(t, cl, "k", "after")
 }
+
+// TestProgramIsPutBack: a coordinator with nobody to take over gets its device's frames
+// again when somebody has taken its program off, or put another in its place.
+func TestProgramIsPutBack(t *testing.T) {
+	for name, harm := range map[string]func(*fabric.Node) error{"taken off": DetachProgram, "replaced": ReplaceProgram} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Start(t.Context(), Options{Dir: t.TempDir(), Replicas: 1, Coordinators: 1, Executable: executable, Sessions: 64})
+			if err != nil {
+				t.Fatalf("%v (the tests of this package need root)", err)
+			}
+			t.Cleanup(func() {
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			cl := c.dialAll(t)
+			mustPut(t, cl, "k", "before")
+			if err := harm(c.Coordinator.Node); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := cl.Put(ctx, "k", []byte("after")); err != nil {
+				t.Fatalf("put after that: %v", err)
+			}
+			mustGet(t, cl, "k", "after")
+		})
+	}
+}

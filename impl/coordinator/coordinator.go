@@ -47,6 +47,8 @@ type Coordinator struct {
 	options Options
 	network *network
 	plane   *plane
+	// mend puts the program back that somebody has taken off its device.
+	mend    func() (mended bool, err error)
 	prober  *prober
 	manager *manager // nil if the members never change
 	teller  *teller  // nil if nobody wants events
@@ -100,7 +102,7 @@ func (c *Coordinator) start(ctx context.Context) error {
 			return errors.Join(err, data.Close())
 		}
 	}
-	c.plane = &plane{data: data, network: c.network, nudge: c.nudge, enter: o.enter}
+	c.plane, c.mend = &plane{data: data, network: c.network, nudge: c.nudge, enter: o.enter}, data.Mend
 	if o.SessionTTL != 0 && o.SessionTTL < clientIdle {
 		o.Logger.Warn("clients may use a session again after it has been reclaimed, and then not know what became of a write",
 			"session_ttl", o.SessionTTL, "want", clientIdle)
@@ -262,11 +264,25 @@ func (c *Coordinator) tick(now time.Time) error {
 	if err := c.network.present(); err != nil {
 		return err
 	}
+	if err := c.putBack(); err != nil {
+		return err
+	}
 	c.probeAll()
 	if err := c.followNeighbours(); err != nil {
 		return err
 	}
 	return c.lookAfterWrites(now)
+}
+
+// putBack sees to it that the data plane has the device's frames.
+func (c *Coordinator) putBack() error {
+	return c.plane.enter(func() error {
+		mended, err := c.mend()
+		if mended {
+			c.options.Logger.Error("the data plane's program was gone from its device, or another was in its place; it is back")
+		}
+		return err
+	})
 }
 
 // lookAfterWrites sees to writes that have been pending for long.

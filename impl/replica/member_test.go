@@ -33,7 +33,12 @@ type node struct {
 // given.
 func newNode(t testing.TB, store replica.Store, paths ...replica.ReadPath) *node {
 	t.Helper()
-	srv, err := replica.Listen("127.0.0.1:0", replica.Options{Store: store})
+	return newNodeWith(t, replica.Options{Store: store}, paths...)
+}
+
+func newNodeWith(t testing.TB, o replica.Options, paths ...replica.ReadPath) *node {
+	t.Helper()
+	srv, err := replica.Listen("127.0.0.1:0", o)
 	if err != nil {
 		t.Fatal(err)
 	}
