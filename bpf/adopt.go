@@ -186,6 +186,22 @@ func (d *DataPlane) adoptLinks() error {
 // checkLink returns ErrPinsDiffer if the link runs another program, as it does if
 // someone else has updated it, and ErrNoDevice if it is not on the device.
 func (d *DataPlane) checkLink(l link.Link, on device) error {
+	if err := d.checkAttached(l, on.Ifindex); err != nil {
+		return err
+	}
+	// Another device may have the number in another network namespace.
+	var here device
+	if found, err := net.InterfaceByIndex(int(on.Ifindex)); err == nil {
+		here.set(found)
+	}
+	if here != on {
+		return notOnDevice(on.Ifindex)
+	}
+	return nil
+}
+
+// checkAttached is checkLink for a link that this process has made, or has checked.
+func (d *DataPlane) checkAttached(l link.Link, ifindex uint32) error {
 	info, err := l.Info()
 	if err != nil {
 		return err
@@ -195,17 +211,16 @@ func (d *DataPlane) checkLink(l link.Link, on device) error {
 		return err
 	}
 	if id, _ := program.ID(); info.Program != id {
-		return fmt.Errorf("%w: device %d runs program %d", ErrPinsDiffer, on.Ifindex, info.Program)
+		return fmt.Errorf("%w: device %d runs program %d", ErrPinsDiffer, ifindex, info.Program)
 	}
-	// Another device may have the number in another network namespace.
-	var here device
-	if found, err := net.InterfaceByIndex(int(on.Ifindex)); err == nil {
-		here.set(found)
-	}
-	if xdp := info.XDP(); xdp == nil || xdp.Ifindex != on.Ifindex || here != on {
-		return fmt.Errorf("%w: number %d, which the data plane was attached to", ErrNoDevice, on.Ifindex)
+	if xdp := info.XDP(); xdp == nil || xdp.Ifindex != ifindex {
+		return notOnDevice(ifindex)
 	}
 	return nil
+}
+
+func notOnDevice(ifindex uint32) error {
+	return fmt.Errorf("%w: number %d, which the data plane was attached to", ErrNoDevice, ifindex)
 }
 
 // adoptMembership reads what the predecessor also had in its own memory, and

@@ -13,19 +13,16 @@ import (
 
 // Mend puts the program back on the devices from which somebody else has taken it, or
 // where another one runs in its place, and says whether it had to. To the protocol that
-// is a time in which all frames were lost. It returns ErrNotAttached, or what Attach may.
+// is a time in which all frames were lost. It returns ErrNotAttached, or what Attach may,
+// and must be called in the network namespace of the devices, as that.
 func (d *DataPlane) Mend() (mended bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.links) == 0 {
 		return false, ErrNotAttached
 	}
-	var table deviceTable
-	if err := d.objects.Devices.Get(&table); err != nil {
-		return false, fmt.Errorf("look after the data plane: %w", err)
-	}
 	for number := range d.links {
-		did, err := d.mend(number, table[number])
+		did, err := d.mend(number)
 		if err != nil {
 			return mended, fmt.Errorf("put the program back on device %s: %w", deviceName(d.devices[number]), err)
 		}
@@ -34,9 +31,9 @@ func (d *DataPlane) Mend() (mended bool, err error) {
 	return mended, nil
 }
 
-func (d *DataPlane) mend(number int, on device) (mended bool, err error) {
+func (d *DataPlane) mend(number int) (mended bool, err error) {
 	l := d.links[number]
-	switch err := d.checkLink(l, on); {
+	switch err := d.checkAttached(l, uint32(d.devices[number])); {
 	case errors.Is(err, ErrPinsDiffer):
 		// One that was replaced and then taken off has no device to be put back on.
 		if err := l.Update(d.objects.Coordinator); !errors.Is(err, unix.ENOLINK) {
