@@ -28,7 +28,7 @@ func readRecorded(t *testing.T) []*event.Event {
 	return events
 }
 
-func check(t *testing.T, without string, runs ...*Run) []*Rejection {
+func validate(t *testing.T, without string, runs ...*Run) []*Rejection {
 	t.Helper()
 	root, err := jar.Root()
 	if err != nil {
@@ -68,7 +68,7 @@ func TestRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, r := range check(t, "", inOrder, ordered) {
+	for i, r := range validate(t, "", inOrder, ordered) {
 		if r != nil {
 			t.Errorf("run %d is rejected: %v", i, r.In(recorded))
 		}
@@ -130,7 +130,7 @@ func runsOf(t *testing.T, all []alteration) (runs []*Run) {
 func TestAlterations(t *testing.T) {
 	events := readRecorded(t)
 	all := slices.Concat(altered(t, events), moved(t, events), withoutCures(t, events))
-	for i, r := range check(t, "", runsOf(t, all)...) {
+	for i, r := range validate(t, "", runsOf(t, all)...) {
 		switch a := all[i]; {
 		case r == nil:
 			t.Errorf("%s: it is accepted", a.name)
@@ -149,7 +149,7 @@ func TestCures(t *testing.T) {
 			continue
 		}
 		t.Run(a.name, func(t *testing.T) {
-			if r := check(t, a.name, runsOf(t, []alteration{a})...)[0]; r != nil && r.Line <= a.at+1 {
+			if r := validate(t, a.name, runsOf(t, []alteration{a})...)[0]; r != nil && r.Line <= a.at+1 {
 				t.Error(r.In(recorded))
 			}
 		})
