@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,26 +18,14 @@ import (
 	"dalio/impl/client"
 	"dalio/impl/coordinator"
 	"dalio/impl/fabric"
+	"dalio/impl/internal/built"
 )
 
 // executable is the dalio command, built for the tests.
 var executable string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "dalio-cluster-test-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		executable = filepath.Join(dir, "dalio")
-		build := exec.Command("go", "build", "-o", executable, "dalio/impl/cmd/dalio")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the dalio command: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(built.Run(m, &executable))
 }
 
 func startShard(t *testing.T, replicas int) *Cluster {

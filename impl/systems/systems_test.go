@@ -4,9 +4,7 @@ package systems
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalio/impl/internal/built"
 	"dalio/impl/load"
 	"dalio/traces"
 )
@@ -22,20 +21,7 @@ var executable string
 
 func TestMain(m *testing.M) {
 	BeMember()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "dalio-systems-test-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		executable = filepath.Join(dir, "dalio")
-		build := exec.Command("go", "build", "-o", executable, "dalio/impl/cmd/dalio")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the dalio command: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(built.Run(m, &executable))
 }
 
 // TestRun takes one short round of all systems, and looks at the report.

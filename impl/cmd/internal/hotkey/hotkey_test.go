@@ -3,33 +3,18 @@
 package hotkey
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"dalio/checker/linear"
+	"dalio/impl/internal/built"
 )
 
 var executable string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "dalio-hotkey-test-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		executable = filepath.Join(dir, "dalio")
-		build := exec.Command("go", "build", "-o", executable, "dalio/impl/cmd/dalio")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the dalio command: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(built.Run(m, &executable))
 }
 
 // TestTheKeyIsHotAndItsHistoryLinearizable says nothing of speed: other tests may
