@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -90,7 +89,7 @@ func (s Settings) round(ctx context.Context, system System, dir string) (samples
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", system.Name(), err)
 	}
-	defer func() { err = errors.Join(err, running.Close(), os.RemoveAll(filepath.Join(dir))) }()
+	defer func() { err = errors.Join(err, running.Close(), os.RemoveAll(dir)) }()
 	clients, err := running.Clients(ctx, s.Clients)
 	if err != nil {
 		return nil, fmt.Errorf("clients of %s: %w", system.Name(), err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -65,7 +66,7 @@ func Run(ctx context.Context, s Settings, systems []System, dir string, progress
 	for _, m := range mixes {
 		for _, pair := range pairs {
 			if ratios := r.ratios(m.name, pair[0], pair[1]); len(ratios) > 0 {
-				r.Ratios[m.name+"."+pair[0]+"_over_"+pair[1]] = ratios
+				r.Ratios[m.ratio(pair)] = ratios
 			}
 		}
 	}
@@ -77,6 +78,9 @@ var pairs = [][2]string{
 	{"dalio", "etcd"}, {"dalio", "redis_wait"}, {"dalio_kernel_reads", "etcd"}, {"dalio_kernel_reads", "redis_wait"},
 	{"dalio_disk", "etcd_disk"}, {"dalio_disk", "redis_wait_disk"},
 }
+
+// ratio is the key of a pair's ratio.
+func (m mix) ratio(pair [2]string) string { return m.name + "." + pair[0] + "_over_" + pair[1] }
 
 func rate(s Sample) float64 { return s.Rate }
 
@@ -120,7 +124,7 @@ func (r *Report) Write(dir string) error {
 	for _, m := range mixes {
 		for _, name := range r.names() {
 			p.Rows = append(p.Rows, bench.PlotRow{Group: m.name, Label: m.name + ", " + name,
-				Ours: len(name) >= 5 && name[:5] == "dalio", Samples: r.values(m.name, name, rate)})
+				Ours: strings.HasPrefix(name, "dalio"), Samples: r.values(m.name, name, rate)})
 		}
 	}
 	if err := p.Write(filepath.Join(dir, "systems.svg")); err != nil {
@@ -153,7 +157,7 @@ func (r *Report) Print(out io.Writer) error {
 	fmt.Fprintf(t, "\noperations a second, Dalio over\tmedian\tinterval\tconfidence\t\n")
 	for _, m := range mixes {
 		for _, pair := range pairs {
-			key := m.name + "." + pair[0] + "_over_" + pair[1]
+			key := m.ratio(pair)
 			if samples := r.Ratios[key]; len(samples) > 0 {
 				i := bench.MedianInterval(samples)
 				fmt.Fprintf(t, "%s\t%.2f\t%.2f to %.2f\t%.0f %%\t\n", key, bench.Median(samples), i.Low, i.High, 100*i.Confidence)
