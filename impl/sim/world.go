@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"dalio/bpf"
-	"dalio/impl/config"
 	"dalio/traces"
 )
 
@@ -178,7 +177,6 @@ func (w *world) heal() {
 		}
 	}
 	w.net.base = weather{}
-	w.readd()
 	for _, c := range w.clients {
 		for k := range w.plan.Keys {
 			c.last = append(c.last, fmt.Sprint("k", k))
@@ -187,16 +185,4 @@ func (w *world) heal() {
 			c.last = append(c.last, fmt.Sprint("d", k))
 		}
 	}
-}
-
-// readd has the operator add the replicas again that are drained, now and later: what
-// was asked of a control plane may be done late.
-func (w *world) readd() {
-	for _, r := range w.store.config.Replicas {
-		if r.Drained {
-			w.store.config = w.store.config.WithReplica(config.Replica{Address: r.Address})
-			w.store.revision++
-		}
-	}
-	w.after(time.Second, w.readd)
 }
