@@ -35,11 +35,7 @@ func startShared(t *testing.T, flags ...string) *Cluster {
 
 func (c *Cluster) dialAll(t *testing.T) *client.Client {
 	t.Helper()
-	conn, err := c.Client.ListenUDP(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := client.Dial(t.Context(), c.Addresses, client.Options{Conn: conn})
+	cl, err := c.Dial(t.Context(), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

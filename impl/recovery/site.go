@@ -87,7 +87,7 @@ func measure(ctx context.Context, o *Options, part *Part, w load.Workload, rate 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if s.client, err = s.dial(ctx); err != nil {
+	if s.client, err = s.Dial(ctx, client.Options{}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.client.Close()) }()
@@ -121,18 +121,6 @@ func (s *site) start(ctx context.Context) (err error) {
 		return errors.Join(err, s.Close())
 	}
 	return nil
-}
-
-func (s *site) dial(ctx context.Context) (*client.Client, error) {
-	conn, err := s.Client.ListenUDP(0)
-	if err != nil {
-		return nil, err
-	}
-	dialled, err := client.Dial(ctx, s.Addresses, client.Options{Conn: conn})
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return dialled, nil
 }
 
 // underLoad does something while the clients are at work, and lets them end what

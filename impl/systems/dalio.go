@@ -61,34 +61,23 @@ func (d Dalio) Start(ctx context.Context, dir string) (Running, error) {
 
 type runningDalio struct {
 	shard  *cluster.Cluster
-	opened []*client.Client
+	closed []func() error
 }
 
 // Clients implements Running.
 func (r *runningDalio) Clients(ctx context.Context, n int) ([]load.Client, error) {
-	for range sockets {
-		conn, err := r.shard.Client.ListenUDP(0)
-		if err != nil {
-			return nil, err
-		}
-		c, err := client.Dial(ctx, r.shard.Address, client.Options{Conn: conn})
-		if err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-		r.opened = append(r.opened, c)
+	clients, closeAll, err := r.shard.Clients(ctx, n, sockets, client.Options{})
+	if err == nil {
+		r.closed = append(r.closed, closeAll)
 	}
-	var clients []load.Client
-	for i := range n {
-		clients = append(clients, load.Shard(r.opened[i%len(r.opened)]))
-	}
-	return clients, nil
+	return clients, err
 }
 
 // Close implements Running.
 func (r *runningDalio) Close() error {
 	var err error
-	for _, c := range r.opened {
-		err = errors.Join(err, c.Close())
+	for _, closeAll := range r.closed {
+		err = errors.Join(err, closeAll())
 	}
 	return errors.Join(err, r.shard.Close())
 }

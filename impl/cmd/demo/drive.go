@@ -70,7 +70,7 @@ func record(ctx context.Context, c config, shard *cluster.Cluster, history strin
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, told.Close()) }()
-	clients, closeClients, err := dial(ctx, c.clients, shard, told)
+	clients, closeClients, err := shard.Clients(ctx, c.clients, sockets, client.Options{Events: told})
 	if err != nil {
 		return nil, err
 	}
@@ -94,33 +94,6 @@ func (c config) recordClients() (*event.Recorder, error) {
 }
 
 func (c config) shardDir() string { return filepath.Join(c.dir, "shard") }
-
-// dial opens the sockets in the client's namespace and shares them out.
-func dial(ctx context.Context, n int, shard *cluster.Cluster, told *event.Recorder) (clients []load.Client, closeAll func() error, err error) {
-	var opened []*client.Client
-	closeAll = func() error {
-		var problems []error
-		for _, c := range opened {
-			problems = append(problems, c.Close())
-		}
-		return errors.Join(problems...)
-	}
-	for range min(n, sockets) {
-		conn, err := shard.Client.ListenUDP(0)
-		if err != nil {
-			return nil, nil, errors.Join(err, closeAll())
-		}
-		c, err := client.Dial(ctx, shard.Address, client.Options{Conn: conn, Events: told})
-		if err != nil {
-			return nil, nil, errors.Join(err, conn.Close(), closeAll())
-		}
-		opened = append(opened, c)
-	}
-	for i := range n {
-		clients = append(clients, load.Shard(opened[i%len(opened)]))
-	}
-	return clients, closeAll, nil
-}
 
 // observe asks the network and the coordinator what they counted.
 func observe(ctx context.Context, s *Summary, shard *cluster.Cluster) error {

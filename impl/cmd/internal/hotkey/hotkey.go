@@ -78,38 +78,12 @@ func Measure(ctx context.Context, o Options) (s Sample, err error) {
 			return s, err
 		}
 	}
-	clients, closeAll, err := dial(ctx, shard, o)
+	clients, closeAll, err := shard.Clients(ctx, o.Clients, o.Sockets, client.Options{})
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	return s, s.drive(ctx, shard, clients, o)
-}
-
-func dial(ctx context.Context, shard *cluster.Cluster, o Options) (clients []load.Client, closeAll func() error, err error) {
-	var opened []*client.Client
-	closeAll = func() error {
-		var problems []error
-		for _, c := range opened {
-			problems = append(problems, c.Close())
-		}
-		return errors.Join(problems...)
-	}
-	for range o.Sockets {
-		conn, err := shard.Client.ListenUDP(0)
-		if err != nil {
-			return nil, nil, errors.Join(err, closeAll())
-		}
-		c, err := client.Dial(ctx, shard.Address, client.Options{Conn: conn})
-		if err != nil {
-			return nil, nil, errors.Join(err, conn.Close(), closeAll())
-		}
-		opened = append(opened, c)
-	}
-	for i := range o.Clients {
-		clients = append(clients, load.Shard(opened[i%len(opened)]))
-	}
-	return clients, closeAll, nil
 }
 
 // drive takes the sample. The first tenth only opens sessions and warms up.
