@@ -5,12 +5,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 
 	"dalio/checker/mutate/gocode"
 )
@@ -138,28 +136,6 @@ func (s *subject) try(ctx context.Context, o *options) ([]outcome, error) {
 		return k.keep(line{Outcome: &out})
 	})
 	return outcomes, err
-}
-
-// each calls a function with all numbers below n, some at a time, until one fails.
-func each(parallel, n int, do func(i int) error) error {
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	problems := make([]error, parallel)
-	var workers sync.WaitGroup
-	for w := range parallel {
-		workers.Go(func() {
-			for i := range next {
-				if problems[w] = do(i); problems[w] != nil {
-					return
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return errors.Join(problems...)
 }
 
 // progress shows what was not noticed, and now and then how far it is.

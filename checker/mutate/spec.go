@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"dalio/checker/conform/edges"
 	"dalio/checker/mutate/tlaplus"
@@ -103,44 +102,13 @@ func trySpec(ctx context.Context, o *options) ([]outcome, error) {
 		defer c.kept.close()
 	}
 	outcomes := make([]outcome, len(mutants))
-	err = inParallel(o.parallel, len(mutants), func(i int) (err error) {
+	err = each(o.parallel, len(mutants), func(i int) (err error) {
 		if outcomes[i], err = c.try(ctx, &mutants[i]); err == nil {
 			fmt.Fprintf(o.out, "%-8s %s (%s)\n", outcomes[i].State, outcomes[i].Name, outcomes[i].By)
 		}
 		return err
 	})
 	return outcomes, err
-}
-
-// inParallel does some work n times, and returns the first error; after it nothing more is
-// begun.
-func inParallel(workers, n int, work func(i int) error) error {
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	var mu sync.Mutex
-	var first error
-	var all sync.WaitGroup
-	for range workers {
-		all.Go(func() {
-			for i := range next {
-				err := work(i)
-				mu.Lock()
-				if first == nil {
-					first = err
-				}
-				stop := first != nil
-				mu.Unlock()
-				if stop {
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	return first
 }
 
 func specMutants(spec string, known *manifest, arguments []*argument, o *options) (chosen []tlaplus.Mutant, err error) {
