@@ -29,7 +29,9 @@ func (c *Cluster) tellConfiguration() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	history, err := store.History(context.Background())
+	patience, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	history, err := store.History(patience)
 	if errors.Is(err, config.ErrNone) {
 		return nil // The shard was never open.
 	}

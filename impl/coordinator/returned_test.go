@@ -103,10 +103,11 @@ func TestUnconfirmedUntilHeardOpen(t *testing.T) {
 	check := func(when string, want bool) {
 		t.Helper()
 		v := membership.View{Config: m.known, Replicas: map[netip.AddrPort]membership.Replica{}}
+		looks := map[netip.AddrPort]replicaView{}
 		for a, f := range m.followers {
-			v.Replicas[a] = membership.Replica{Returned: f.status.Returned != nil}
+			looks[a], v.Replicas[a] = f.look(now, time.Second), membership.Replica{Returned: f.status.Returned != nil}
 		}
-		m.noteUnconfirmed(&v)
+		noteUnconfirmed(&v, looks)
 		if got := v.Replicas[addresses[1]].Unconfirmed; got != want {
 			t.Errorf("%s the other one is unconfirmed: %v, want %v", when, got, want)
 		}

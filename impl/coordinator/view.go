@@ -40,18 +40,20 @@ func (m *manager) view() membership.View {
 		Replicas: map[netip.AddrPort]membership.Replica{}}
 	v.Wanted = m.want(&known, wanted, now)
 	m.noteReady(&known, &kernel)
+	looks := map[netip.AddrPort]replicaView{}
 	for _, a := range m.addresses(&known) {
 		member, is := known.MemberAt(a)
 		patience := m.options.SuspectAfter
 		if !is || !member.InSync {
 			patience = joinerPatience
 		}
-		v.Replicas[a] = m.tell(m.follow(a).look(now, patience))
+		looks[a] = m.follow(a).look(now, patience)
+		v.Replicas[a] = m.tell(looks[a])
 	}
 	if known.Coordinator == m.options.Name { // Who stands by hears of things late.
 		m.noteOld(&v)
 	}
-	m.noteUnconfirmed(&v)
+	noteUnconfirmed(&v, looks)
 	return v
 }
 
@@ -63,20 +65,17 @@ func (m *manager) leaseOfOthers() time.Duration {
 
 // noteUnconfirmed tells the members that have not been heard since another one was
 // found to have come back.
-func (m *manager) noteUnconfirmed(v *membership.View) {
+func noteUnconfirmed(v *membership.View, looks map[netip.AddrPort]replicaView) {
 	var latest time.Time
-	looks := map[netip.AddrPort]replicaView{}
 	for _, member := range v.Config.Members {
-		look := m.follow(member.Address).look(m.options.now(), joinerPatience)
-		looks[member.Address] = look
-		if v.Replicas[member.Address].Returned && look.returned.After(latest) {
+		if look := looks[member.Address]; v.Replicas[member.Address].Returned && look.returned.After(latest) {
 			latest = look.returned
 		}
 	}
-	for address, look := range looks {
-		told := v.Replicas[address]
+	for _, member := range v.Config.Members {
+		told, look := v.Replicas[member.Address], looks[member.Address]
 		told.Unconfirmed = !latest.IsZero() && !look.open.After(latest)
-		v.Replicas[address] = told
+		v.Replicas[member.Address] = told
 	}
 }
 
