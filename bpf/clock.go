@@ -17,9 +17,15 @@ import (
 
 // Now is the clock that leases are measured by: the one that the programs read,
 // this machine's since it was started, in whatever time namespace the process is.
-func Now() time.Duration {
+func Now() time.Duration { return read(unix.CLOCK_MONOTONIC) }
+
+// lastTick is Now as it was at the kernel's last tick, which is what the programs
+// stamp messages with.
+func lastTick() time.Duration { return read(unix.CLOCK_MONOTONIC_COARSE) }
+
+func read(clock int32) time.Duration {
 	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+	if err := unix.ClockGettime(clock, &ts); err != nil {
 		panic(err) // There is no machine without it.
 	}
 	return time.Duration(ts.Nano()) - ahead()

@@ -5,7 +5,7 @@ package bpf
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -220,7 +220,7 @@ func TestEveryFieldByTheClock(t *testing.T) {
 				start.Answered[1] = 0
 			}
 			everyField(t, name, dp, start, func(model *protocol.Coordinator, frame []byte) (string, error) {
-				before := uint64(Now())
+				before, tick := uint64(Now()), uint64(lastTick())
 				got, _, err := dp.handleFrom(ingress, frame)
 				if err != nil {
 					return "", err
@@ -229,7 +229,7 @@ func TestEveryFieldByTheClock(t *testing.T) {
 				want := model.HandleFrame(bytes.Clone(frame))
 				examine(model, frame, &want)
 				model.Now = 0
-				if err := takeStamp(got.Frame, want.Frame, before, uint64(Now())); err != nil {
+				if err := takeStamp(got.Frame, want.Frame, before, tick); err != nil {
 					return err.Error(), nil
 				}
 				return differ(dp, model, got, want), nil
@@ -238,19 +238,17 @@ func TestEveryFieldByTheClock(t *testing.T) {
 	}
 }
 
-var errStamp = errors.New("a message to a replica is stamped with a time that is not of its run")
-
-// takeStamp puts the model's stamp in place of the kernel's, if that is of the time
-// between two others.
-func takeStamp(got, want []byte, from, to uint64) error {
+// takeStamp puts the model's stamp, which is of now, in place of the kernel's, if that is
+// of a tick since the one given.
+func takeStamp(got, want []byte, now, tick uint64) error {
 	const at = protocol.FrameOverhead + 80
-	if len(got) < at+8 || len(want) < at+8 || binary.BigEndian.Uint64(want[at:]) != from {
+	if len(got) < at+8 || len(want) < at+8 || binary.BigEndian.Uint64(want[at:]) != now {
 		return nil
 	}
-	if stamp := binary.BigEndian.Uint64(got[at:]); stamp < from || stamp > to {
-		return errStamp
+	if stamp, last := binary.BigEndian.Uint64(got[at:]), uint64(lastTick()); stamp < tick || stamp > last {
+		return fmt.Errorf("a message to a replica is stamped with %d, not with a tick between %d and %d", stamp, tick, last)
 	}
-	binary.BigEndian.PutUint64(got[at:], from)
+	binary.BigEndian.PutUint64(got[at:], now)
 	return nil
 }
 

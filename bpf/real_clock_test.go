@@ -3,8 +3,6 @@
 package bpf
 
 import (
-	"encoding/binary"
-	"fmt"
 	"time"
 
 	"dalio/protocol"
@@ -18,7 +16,7 @@ func realClock() setting {
 }
 
 // underRealClock returns what is wrong with a program that reads the clock itself: the
-// stamps of what it sends must be of now, and a lease must run by the same clock.
+// stamps of what it sends must be of the last tick, and a lease must run by the same clock.
 func underRealClock(b *bench) string {
 	begin := uint64(Now())
 	c, write := awaiting(0b110)
@@ -53,32 +51,44 @@ func underRealClock(b *bench) string {
 				m.Version = protocol.Version{}
 			}
 			m.Sent = sent
-			now := uint64(Now())
+			now, tick := uint64(Now()), uint64(lastTick())
 			before := clone(told.c)
 			before.Now, before.Lease = now, uint64(realLease)
 			o := corner(before, m, told.from)
 			o.before.Now, o.after.Now = 0, 0 // Which no program looks at.
-			if complaint := b.playStamped(&o, now); complaint != "" {
+			if complaint := b.playStamped(&o, now, tick); complaint != "" {
 				return complaint
 			}
 		}
 	}
-	return ""
+	return b.betweenTicks(late)
 }
 
-// playStamped is play for what is sent with a stamp that the model would take from a
-// clock which stands: the bytecode's may be later, but not than now.
-func (b *bench) playStamped(o *occasion, now uint64) string {
+// betweenTicks returns what is wrong with a program that takes the time of the last tick
+// for the time: what has run out since, has run out, and what was sent since, was sent.
+func (b *bench) betweenTicks(late *protocol.Coordinator) string {
+	now := uint64(Now())
+	before := clone(late)
+	before.Now, before.Lease, before.Answered[9] = now, uint64(realLease), now-uint64(realLease)-1
+	o := corner(before, protocol.Message{Type: protocol.Probe, Sent: 9}, client(1))
+	o.before.Now, o.after.Now = 0, 0
+	if complaint := b.play(&o); complaint != "" {
+		return complaint
+	}
+	o = corner(before, protocol.Message{Type: protocol.ProbeReply, Epoch: 7, Replica: replica(1).ID, Sent: now}, replica(1).Address)
+	o.before.Now, o.after.Now = 0, 0
+	return b.play(&o)
+}
+
+// playStamped is play for what is sent with a stamp that the model takes from a clock
+// which stands: the bytecode's is of the last tick.
+func (b *bench) playStamped(o *occasion, now, tick uint64) string {
 	got, complaint := b.hand(o)
 	if complaint != "" {
 		return complaint
 	}
-	const at = protocol.FrameOverhead + 80
-	if len(o.want.Frame) >= at+8 && binary.BigEndian.Uint64(o.want.Frame[at:]) == now && len(got.Frame) == len(o.want.Frame) {
-		if stamp := binary.BigEndian.Uint64(got.Frame[at:]); stamp < now || stamp > uint64(Now()) {
-			return fmt.Sprintf("the stamp is %d, between %d and %d", stamp, now, Now())
-		}
-		copy(got.Frame[at:at+8], o.want.Frame[at:])
+	if err := takeStamp(got.Frame, o.want.Frame, now, tick); err != nil {
+		return err.Error()
 	}
 	return b.compare(o, got)
 }

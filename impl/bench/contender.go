@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -37,7 +38,12 @@ type Running interface {
 type Dalio struct {
 	// Object is a file to load in place of the built-in data plane.
 	Object string
+	// NoLease has it release values however long a member has been silent.
+	NoLease bool
 }
+
+// lease is the one that a coordinator has unless told otherwise.
+const lease = 250 * time.Millisecond
 
 // Name implements Contender.
 func (Dalio) Name() string { return "dalio" }
@@ -47,7 +53,11 @@ func (Dalio) Versioned() bool { return true }
 
 // Start implements Contender.
 func (d Dalio) Start(site *Site) (Running, error) {
-	plane, err := bpf.Load(bpf.Options{Self: self(), Object: d.Object})
+	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease}
+	if d.NoLease {
+		o.Lease = 0
+	}
+	plane, err := bpf.Load(o)
 	if err != nil {
 		return nil, err
 	}
