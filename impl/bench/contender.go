@@ -3,17 +3,11 @@
 package bench
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-
 	"dalio/bpf"
-	"dalio/protocol"
 )
 
 // Contender is a coordinator under test, or what one is measured against.
@@ -76,75 +70,3 @@ func (d Dalio) Start(site *Site) (Running, error) {
 type inKernel struct{ io.Closer }
 
 func (inKernel) Processes() []int { return nil }
-
-// Limit is the stateless XDP program that touches and sends the same packets.
-type Limit struct{}
-
-// Name implements Contender.
-func (Limit) Name() string { return "limit" }
-
-// Versioned implements Contender.
-func (Limit) Versioned() bool { return false }
-
-// Start implements Contender.
-func (Limit) Start(site *Site) (Running, error) {
-	spec, err := loadLimit()
-	if err != nil {
-		return nil, err
-	}
-	var replicas [protocol.MaxMembers]surroundingsPeer
-	for i, m := range site.Settings.members() {
-		replicas[i] = toPeer(m)
-	}
-	for name, value := range map[string]any{
-		limitVarSelf:         toPeer(protocol.Member{Address: self()}),
-		limitVarReplicas:     replicas,
-		limitVarReplicaCount: uint32(site.Settings.Replicas),
-		limitVarEpoch:        uint32(epoch),
-	} {
-		if err := spec.Variables[name].Set(value); err != nil {
-			return nil, fmt.Errorf("configure the stateless forwarder: %w", err)
-		}
-	}
-	r := &runningLimit{}
-	if err := spec.LoadAndAssign(&r.objects, nil); err != nil {
-		return nil, fmt.Errorf("load the stateless forwarder: %w", explain(err))
-	}
-	if err := site.Do(func() error { return r.attach(site) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("attach the stateless forwarder: %w", err), r.Close())
-	}
-	return r, nil
-}
-
-type runningLimit struct {
-	objects limitObjects
-	link    link.Link
-}
-
-func (r *runningLimit) attach(site *Site) error {
-	var err error
-	r.link, err = link.AttachXDP(link.XDPOptions{Program: r.objects.Forward, Interface: site.Coordinator,
-		Flags: link.XDPDriverMode})
-	if err != nil {
-		return err
-	}
-	value := make([]byte, 8)
-	binary.NativeEndian.PutUint32(value[0:], uint32(site.Coordinator))
-	binary.NativeEndian.PutUint32(value[4:], uint32(r.objects.Copy.FD()))
-	for i := range site.Settings.Replicas {
-		if err := r.objects.Group.Update(uint32(i), value, ebpf.UpdateAny); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *runningLimit) Processes() []int { return nil }
-
-func (r *runningLimit) Close() error {
-	var err error
-	if r.link != nil {
-		err = r.link.Close()
-	}
-	return errors.Join(err, r.objects.Close())
-}

@@ -179,13 +179,14 @@ func TestSuite(t *testing.T) {
 	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
 	// a second when others wait for it, and a window must see more than that pause.
 	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond},
-		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Process{cContender()}, Echo: echoContender()}
+		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender(), TC{}}, Echo: echoContender()}
 	report, err := suite.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"read.vs_c", "write3.vs_c", "mixed95.vs_c", "read.vs_c_ops", "write3.vs_c_ops",
-		"mixed95.vs_c_ops", "read.of_limit", "write3.of_limit", "mixed95.of_limit", "c.of_echo"} {
+		"mixed95.vs_c_ops", "read.of_limit", "write3.of_limit", "mixed95.of_limit", "c.of_echo",
+		"read.vs_tc", "write3.vs_tc", "mixed95.vs_tc"} {
 		if !(report.Ratios[key] > 0) || len(report.Samples[key]) != rounds {
 			t.Errorf("%s is %v of %v", key, report.Ratios[key], report.Samples[key])
 		}

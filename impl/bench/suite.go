@@ -20,7 +20,7 @@ type Suite struct {
 	// Limit bounds Dalio from above, Rivals do the same work by other means, the
 	// first of them "c", and Echo bounds that one.
 	Dalio, Limit Contender
-	Rivals       []Process
+	Rivals       []Contender
 	Echo         Contender
 	// Progress is called before each sample, with the number of those done.
 	Progress func(done, all int, contender, workload string)

@@ -2,8 +2,8 @@
 
 // Command bench measures what a coordinator costs: Dalio's XDP program, the same
 // coordination over plain sockets in C and in Go, a stateless XDP program that bounds the
-// one, and a bare echo that bounds the other; and then a whole shard whose clients
-// all use one key. It writes report.json and hot-key.json, and prints tables.
+// one, the same at TC, and a bare echo that bounds the others; and then a whole shard
+// whose clients all use one key. It writes report.json and hot-key.json, and prints tables.
 //
 // Exit status: 0 measured, 1 it could not be measured, 2 wrong usage.
 package main
@@ -101,10 +101,13 @@ func run(ctx context.Context, c config) error {
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
 		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
-		Rivals:   programs.Coordinators(),
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
+	for _, p := range programs.Coordinators() {
+		suite.Rivals = append(suite.Rivals, p)
+	}
+	suite.Rivals = append(suite.Rivals, bench.TC{})
 	fmt.Printf("dalio bench: coordinator on processor %d, clients and %d replicas in the kernel on processor %d, %s\n",
 		c.settings.CoordinatorCPU, c.settings.Replicas, c.settings.SurroundingsCPU, c.settings.Load())
 	report, err := suite.Run(ctx)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * What a coordinator without state makes of a frame: it touches the same bytes,
+ * and decides nothing. It has no sessions, no versions and no gate. Of the
+ * acknowledgements of a write it takes those of the last replica for the answer
+ * and drops the others. How its frames are sent is left to the program.
+ */
+#ifndef BENCH_FORWARD_H
+#define BENCH_FORWARD_H
+
+#include "frame.h"
+
+const volatile struct peer self;
+const volatile struct peer replicas[MAX_MEMBERS];
+const volatile __u32 replica_count = 3;
+const volatile __u32 epoch = 1;
+
+enum decision {
+	DECIDE_LEAVE,		/* the frame is not for the coordinator */
+	DECIDE_DROP,
+	DECIDE_SEND,		/* it is addressed, and goes out as it is */
+	DECIDE_MULTICAST,	/* a copy for each replica is to be addressed */
+};
+
+static __always_inline enum decision reply(struct headers *h, const volatile struct address *to,
+					   __u32 payload)
+{
+	address_frame(h, &self.address, to, payload);
+	return DECIDE_SEND;
+}
+
+static __always_inline struct address sender(const struct headers *h)
+{
+	const __be16 *mac = (const __be16 *)h->eth.h_source;
+	struct address from = {
+		.ip = h->ip.saddr,
+		.port = h->udp.source,
+		.mac = { mac[0], mac[1], mac[2] },
+	};
+
+	return from;
+}
+
+/* Turns what a replica sent into the answer to the client named in it. */
+static __always_inline enum decision answer(struct headers *h, struct message *m,
+					    enum message_type type)
+{
+	struct address to = m->client;
+
+	m->type = type;
+	m->status = STATUS_OK;
+	m->client = (struct address){};
+	return reply(h, &to, bpf_ntohs(m->key_len) + bpf_ntohs(m->value_len));
+}
+
+/* Addresses a copy of a write to a replica. */
+static __always_inline void address_copy(struct headers *h, struct message *m,
+					 const volatile struct peer *to)
+{
+	m->replica = bpf_htonl(to->id);
+	reply(h, &to->address, bpf_ntohs(m->key_len) + bpf_ntohs(m->value_len));
+}
+
+static __always_inline enum decision decide(void *data, void *data_end)
+{
+	struct headers *h = data;
+	struct message *m = (void *)(h + 1);
+	const volatile struct peer *to;
+
+	if ((void *)(m + 1) > data_end)
+		return DECIDE_LEAVE;
+	if (h->eth.h_proto != bpf_htons(ETH_P_IP) || *(__u8 *)&h->ip != VERSION_4_NO_OPTIONS ||
+	    h->ip.protocol != IPPROTO_UDP || h->ip.daddr != self.address.ip ||
+	    h->udp.dest != self.address.port)
+		return DECIDE_LEAVE;
+	switch (m->type) {
+	case MESSAGE_READ_REQUEST:
+		to = &replicas[bpf_be64_to_cpu(m->request) % replica_count % MAX_MEMBERS];
+		m->type = MESSAGE_READ;
+		m->epoch = bpf_htonl(epoch);
+		m->replica = bpf_htonl(to->id);
+		m->client = sender(h);
+		return reply(h, &to->address, bpf_ntohs(m->key_len));
+	case MESSAGE_READ_REPLY:
+		return answer(h, m, MESSAGE_READ_RESPONSE);
+	case MESSAGE_WRITE_REQUEST:
+		m->type = MESSAGE_WRITE;
+		m->epoch = bpf_htonl(epoch);
+		m->client = sender(h);
+		return DECIDE_MULTICAST;
+	case MESSAGE_WRITE_ACK:
+		if (m->replica != bpf_htonl(replicas[(replica_count - 1) % MAX_MEMBERS].id))
+			return DECIDE_DROP;
+		return answer(h, m, MESSAGE_WRITE_RESPONSE);
+	case MESSAGE_OPEN_REQUEST:
+		m->session = m->request;
+		m->client = sender(h);
+		return answer(h, m, MESSAGE_OPEN_RESPONSE);
+	}
+	return DECIDE_DROP;
+}
+
+#endif
