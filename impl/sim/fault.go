@@ -191,7 +191,7 @@ func (w *world) bearable(f *Fault, m *machine) bool {
 }
 
 // mayLose says whether what a replica holds may be lost: somebody else in sync has it, and
-// no reason to be expelled, whatever becomes of the decisions that have been taken already.
+// no reason to be expelled or drained, whatever becomes of the decisions that have been taken already.
 func (w *world) mayLose(m *machine) bool {
 	if w.store.config.Epoch == 0 {
 		return true
@@ -212,7 +212,7 @@ func (w *world) mayLose(m *machine) bool {
 	for _, set := range sets {
 		if !slices.ContainsFunc(set, func(member config.Member) bool {
 			other := w.machineAt(member.Address)
-			return member.InSync && other != m && other.life != nil && other.holds(member.ID) && !w.unwell(other)
+			return member.InSync && other != m && other.life != nil && other.holds(member.ID) && other.drained+other.asked == 0 && !w.unwell(other)
 		}) {
 			return false
 		}
@@ -289,6 +289,8 @@ func (w *world) operate(h *host, m *machine, what string) {
 		if h.control != nil {
 			d := h.control.driven
 			h.control.life.beside(func() {
+				m.asked++
+				defer func() { m.asked-- }()
 				_ = d.ChangeMembers(coordinator.MemberChange{Do: what, Replica: addrPort(m.node.address).String()})
 			})
 			return

@@ -41,8 +41,9 @@ type machine struct {
 	emptied protocol.ReplicaID
 	// down counts the faults that keep the process from being started.
 	down int
-	// drained counts the faults for which an operator has it taken out.
-	drained int
+	// drained counts the faults for which an operator has it taken out, and asked the
+	// control planes that are at taking it out or in.
+	drained, asked int
 }
 
 func newMachine(w *world, index int) *machine {
