@@ -165,7 +165,7 @@ recovery: ## how quickly a shard recovers from failures under load, held to what
 	$(BIN)/recovery --dir build/recovery $(RECOVERY)
 
 .PHONY: bench
-bench: build ## the coordinator alone against the same in C and against its bounds, as ratios
+bench: build ## the coordinator alone, and whole systems by their coordinator, against one in C and against bounds, as ratios
 	@scripts/setup test
 	$(BIN)/bench --dir build/bench
 

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -164,4 +165,19 @@ func processorTime(cpu int) (time.Duration, error) {
 		return time.Duration(user+nice+system+irq+softirq+steal) * tick, nil
 	}
 	return 0, fmt.Errorf("read processor statistics: no processor %d", cpu)
+}
+
+// MachineTime returns for how many seconds the machine's processors have worked since it
+// started, all together.
+func MachineTime() (float64, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0, fmt.Errorf("read processor statistics: %w", err)
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("read processor statistics: %w", err)
+	}
+	t := stat.CPUTotal
+	return t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ + t.Steal, nil
 }

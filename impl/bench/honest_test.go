@@ -202,7 +202,7 @@ func TestSuite(t *testing.T) {
 		t.Errorf("read.vs_c is %v", r)
 	}
 	var out strings.Builder
-	if err := report.Print(&out); err != nil || !strings.Contains(out.String(), "c.of_echo") {
+	if err := errors.Join(report.Print(&out), report.PrintRatios(&out)); err != nil || !strings.Contains(out.String(), "c.of_echo") {
 		t.Errorf("Print() = %v:\n%s", err, out.String())
 	}
 	dir := t.TempDir()

@@ -41,10 +41,12 @@ const (
 	limitProgCopy        = "copy"
 	limitProgForward     = "forward"
 	limitVarEpoch        = "epoch"
+	limitVarLast         = "last"
 	limitVarReplicaCount = "replica_count"
 	limitVarReplicas     = "replicas"
 	limitVarSelf         = "self"
 	limitVarTurn         = "turn"
+	limitVarVersioned    = "versioned"
 )
 
 // loadLimit returns the embedded CollectionSpec for limit.
@@ -105,10 +107,12 @@ type limitMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type limitVariableSpecs struct {
 	Epoch        *ebpf.VariableSpec `ebpf:"epoch"`
+	Last         *ebpf.VariableSpec `ebpf:"last"`
 	ReplicaCount *ebpf.VariableSpec `ebpf:"replica_count"`
 	Replicas     *ebpf.VariableSpec `ebpf:"replicas"`
 	Self         *ebpf.VariableSpec `ebpf:"self"`
 	Turn         *ebpf.VariableSpec `ebpf:"turn"`
+	Versioned    *ebpf.VariableSpec `ebpf:"versioned"`
 }
 
 // limitObjects contains all objects after they have been loaded into the kernel.
@@ -145,10 +149,12 @@ func (m *limitMaps) Close() error {
 // It can be passed to loadLimitObjects or ebpf.CollectionSpec.LoadAndAssign.
 type limitVariables struct {
 	Epoch        *ebpf.Variable `ebpf:"epoch"`
+	Last         *ebpf.Variable `ebpf:"last"`
 	ReplicaCount *ebpf.Variable `ebpf:"replica_count"`
 	Replicas     *ebpf.Variable `ebpf:"replicas"`
 	Self         *ebpf.Variable `ebpf:"self"`
 	Turn         *ebpf.Variable `ebpf:"turn"`
+	Versioned    *ebpf.Variable `ebpf:"versioned"`
 }
 
 // limitPrograms contains all programs after they have been loaded into the kernel.

@@ -37,8 +37,11 @@ type Report struct {
 	Repeated     int      `json:"repeated_samples"`
 	Machine      Machine  `json:"machine"`
 	Measurements []Sample `json:"measurements"`
+	// WholeSystem has the samples of whole systems, if they were measured.
+	WholeSystem any `json:"whole_system,omitempty"`
 
-	rows []Ratio
+	// rows are the keys in the order in which they are printed.
+	rows []string
 }
 
 // Machine is where the suite ran.
@@ -65,8 +68,36 @@ func newReport(s *Suite) (*Report, error) {
 	return &Report{
 		Ratios: map[string]float64{}, Samples: map[string][]float64{}, Intervals: map[string]Interval{},
 		Meanings: map[string]string{}, Settings: s.Settings, Rounds: s.Rounds, Warm: s.Timing.Warm.Seconds(),
-		Window: s.Timing.Window.Seconds(), Started: time.Now().UTC(), Machine: machine, rows: s.Ratios(),
+		Window: s.Timing.Window.Seconds(), Started: time.Now().UTC(), Machine: machine,
 	}, nil
+}
+
+// Comparison is a ratio of measurements, one for each round.
+type Comparison struct {
+	Key     string
+	Samples []float64
+	Meaning string
+}
+
+// Quotients divides measurements by others, round by round.
+func Quotients(over, under []float64) []float64 {
+	samples := make([]float64, min(len(over), len(under)))
+	for i := range samples {
+		samples[i] = over[i] / under[i]
+	}
+	return samples
+}
+
+// Add adds a comparison, unless nothing was measured.
+func (r *Report) Add(c Comparison) {
+	if len(c.Samples) == 0 {
+		return
+	}
+	r.rows = append(r.rows, c.Key)
+	r.Ratios[c.Key] = Median(c.Samples)
+	r.Samples[c.Key] = c.Samples
+	r.Intervals[c.Key] = MedianInterval(c.Samples)
+	r.Meanings[c.Key] = c.Meaning
 }
 
 // DescribeMachine returns what this machine is.
@@ -131,7 +162,7 @@ func (r *Report) Write(path string) error {
 	return files.ReplaceJSON(path, r)
 }
 
-// Print writes the tables that a person reads, after Suite.Run made the report.
+// Print writes the table of what was measured of coordinators alone.
 func (r *Report) Print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nworkload\tcontender\tns/op\tops/s\tcoordinator busy\tsurroundings busy\tothers on its processor\t\n")
@@ -141,15 +172,23 @@ func (r *Report) Print(out io.Writer) error {
 			100*of(func(s Sample) float64 { return s.Busy }), 100*of(func(s Sample) float64 { return s.Outside }),
 			100*of(func(s Sample) float64 { return s.Foreign }))
 	}
-	confidence := r.Intervals[r.rows[0].Key].Confidence
-	fmt.Fprintf(t, "\nratio\tmedian\t%.0f %% interval\trange\tof what\t\n", 100*confidence)
-	for _, row := range r.rows {
-		i, samples := r.Intervals[row.Key], r.Samples[row.Key]
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f to %.2f\t%.2f to %.2f\t%s\t\n", row.Key, r.Ratios[row.Key], i.Low, i.High,
-			slices.Min(samples), slices.Max(samples), row.Meaning)
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print the measurements: %w", err)
+	}
+	return nil
+}
+
+// PrintRatios writes the table of all ratios.
+func (r *Report) PrintRatios(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nratio\tmedian\tinterval\tconfidence\trange\tof what\t\n")
+	for _, key := range r.rows {
+		i, samples := r.Intervals[key], r.Samples[key]
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f to %.2f\t%.0f %%\t%.2f to %.2f\t%s\t\n", key, r.Ratios[key], i.Low, i.High,
+			100*i.Confidence, slices.Min(samples), slices.Max(samples), r.Meanings[key])
 	}
 	if err := t.Flush(); err != nil {
-		return fmt.Errorf("print the report: %w", err)
+		return fmt.Errorf("print the ratios: %w", err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"dalio/bpf"
-	"dalio/protocol"
 )
 
 // Limit is the stateless XDP program that touches and sends the same packets.
@@ -26,77 +24,15 @@ func (Limit) Versioned() bool { return false }
 
 // Start implements Contender.
 func (Limit) Start(site *Site) (Running, error) {
-	r := &runningLimit{}
-	if err := loadForwarder(loadLimit, &r.objects, site.Settings, nil); err != nil {
-		return nil, fmt.Errorf("load the stateless forwarder: %w", err)
-	}
-	if err := site.Do(func() error { return r.attach(site) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("attach the stateless forwarder: %w", err), r.Close())
-	}
-	return r, nil
-}
-
-// loadForwarder loads a program that forward.h is part of, with more variables set
-// if it has any of its own.
-func loadForwarder(load func() (*ebpf.CollectionSpec, error), objects any, s Settings, more map[string]any) error {
-	spec, err := load()
-	if err != nil {
+	var attached io.Closer
+	err := site.Do(func() (err error) {
+		attached, err = forwarderAt(site.Settings).Attach(site.Coordinator)
 		return err
-	}
-	var replicas [protocol.MaxMembers]surroundingsPeer
-	for i, m := range s.members() {
-		replicas[i] = toPeer(m)
-	}
-	variables := map[string]any{
-		limitVarSelf:         toPeer(protocol.Member{Address: self()}),
-		limitVarReplicas:     replicas,
-		limitVarReplicaCount: uint32(s.Replicas),
-		limitVarEpoch:        uint32(epoch),
-	}
-	for _, set := range []map[string]any{variables, more} {
-		for name, value := range set {
-			if err := spec.Variables[name].Set(value); err != nil {
-				return fmt.Errorf("configure it: %w", err)
-			}
-		}
-	}
-	if err := spec.LoadAndAssign(objects, nil); err != nil {
-		return explain(err)
-	}
-	return nil
-}
-
-type runningLimit struct {
-	objects limitObjects
-	link    link.Link
-}
-
-func (r *runningLimit) attach(site *Site) error {
-	var err error
-	r.link, err = link.AttachXDP(link.XDPOptions{Program: r.objects.Forward, Interface: site.Coordinator,
-		Flags: link.XDPDriverMode})
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	value := make([]byte, 8)
-	binary.NativeEndian.PutUint32(value[0:], uint32(site.Coordinator))
-	binary.NativeEndian.PutUint32(value[4:], uint32(r.objects.Copy.FD()))
-	for i := range site.Settings.Replicas {
-		if err := r.objects.Group.Update(uint32(i), value, ebpf.UpdateAny); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *runningLimit) Processes() []int { return nil }
-
-func (r *runningLimit) Close() error {
-	var err error
-	if r.link != nil {
-		err = r.link.Close()
-	}
-	return errors.Join(err, r.objects.Close())
+	return inKernel{attached}, nil
 }
 
 // TC is the same forwarder at TC ingress, which multicasts by clones.
@@ -112,7 +48,7 @@ func (TC) Versioned() bool { return false }
 func (TC) Start(site *Site) (Running, error) {
 	r := &runningTC{}
 	device := map[string]any{tcVarDevice: uint32(site.Coordinator)}
-	if err := loadForwarder(loadTc, &r.objects, site.Settings, device); err != nil {
+	if err := forwarderAt(site.Settings).load(loadTc, &r.objects, device); err != nil {
 		return nil, fmt.Errorf("load the forwarder at TC: %w", err)
 	}
 	if err := site.Do(func() error { return r.attach(site) }); err != nil {

@@ -73,11 +73,11 @@ func TestForwardersAgree(t *testing.T) {
 	t.Cleanup(site.Close)
 	var limit limitObjects
 	var tc tcObjects
-	if err := loadForwarder(loadLimit, &limit, site.Settings, nil); err != nil {
+	if err := forwarderAt(site.Settings).load(loadLimit, &limit, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeOrFail(t, limit.Close) })
-	if err := loadForwarder(loadTc, &tc, site.Settings, map[string]any{tcVarDevice: uint32(site.Coordinator)}); err != nil {
+	if err := forwarderAt(site.Settings).load(loadTc, &tc, map[string]any{tcVarDevice: uint32(site.Coordinator)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeOrFail(t, tc.Close) })

@@ -136,15 +136,7 @@ func (s *Suite) Ratios() []Ratio {
 // compare fills in the ratios: each is the median of the ratios of the rounds.
 func (s *Suite) compare(r *Report) {
 	for _, ratio := range s.Ratios() {
-		over, under := r.values(ratio.Over), r.values(ratio.Under)
-		samples := make([]float64, min(len(over), len(under)))
-		for i := range samples {
-			samples[i] = over[i] / under[i]
-		}
-		r.Ratios[ratio.Key] = Median(samples)
-		r.Samples[ratio.Key] = samples
-		r.Intervals[ratio.Key] = MedianInterval(samples)
-		r.Meanings[ratio.Key] = ratio.Meaning
+		r.Add(Comparison{ratio.Key, Quotients(r.values(ratio.Over), r.values(ratio.Under)), ratio.Meaning})
 	}
 }
 

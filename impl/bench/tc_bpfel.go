@@ -31,9 +31,11 @@ const (
 	tcProgForward     = "forward"
 	tcVarDevice       = "device"
 	tcVarEpoch        = "epoch"
+	tcVarLast         = "last"
 	tcVarReplicaCount = "replica_count"
 	tcVarReplicas     = "replicas"
 	tcVarSelf         = "self"
+	tcVarVersioned    = "versioned"
 )
 
 // loadTc returns the embedded CollectionSpec for tc.
@@ -93,9 +95,11 @@ type tcMapSpecs struct {
 type tcVariableSpecs struct {
 	Device       *ebpf.VariableSpec `ebpf:"device"`
 	Epoch        *ebpf.VariableSpec `ebpf:"epoch"`
+	Last         *ebpf.VariableSpec `ebpf:"last"`
 	ReplicaCount *ebpf.VariableSpec `ebpf:"replica_count"`
 	Replicas     *ebpf.VariableSpec `ebpf:"replicas"`
 	Self         *ebpf.VariableSpec `ebpf:"self"`
+	Versioned    *ebpf.VariableSpec `ebpf:"versioned"`
 }
 
 // tcObjects contains all objects after they have been loaded into the kernel.
@@ -130,9 +134,11 @@ func (m *tcMaps) Close() error {
 type tcVariables struct {
 	Device       *ebpf.Variable `ebpf:"device"`
 	Epoch        *ebpf.Variable `ebpf:"epoch"`
+	Last         *ebpf.Variable `ebpf:"last"`
 	ReplicaCount *ebpf.Variable `ebpf:"replica_count"`
 	Replicas     *ebpf.Variable `ebpf:"replicas"`
 	Self         *ebpf.Variable `ebpf:"self"`
+	Versioned    *ebpf.Variable `ebpf:"versioned"`
 }
 
 // tcPrograms contains all programs after they have been loaded into the kernel.

@@ -9,8 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/procfs"
-
+	"dalio/impl/bench"
 	"dalio/impl/load"
 	"dalio/traces"
 )
@@ -118,7 +117,7 @@ func (s Settings) sample(ctx context.Context, w load.Workload, clients []load.Cl
 		}
 	}
 	o.Longest = s.Window
-	before, err := busy()
+	before, err := bench.MachineTime()
 	if err != nil {
 		return Sample{}, err
 	}
@@ -126,7 +125,7 @@ func (s Settings) sample(ctx context.Context, w load.Workload, clients []load.Cl
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return Sample{}, err
 	}
-	after, err := busy()
+	after, err := bench.MachineTime()
 	if err != nil {
 		return Sample{}, err
 	}
@@ -138,19 +137,4 @@ func (s Settings) sample(ctx context.Context, w load.Workload, clients []load.Cl
 	return Sample{Operations: done, Unknown: r.Outcomes[traces.Read][traces.Info] + r.Outcomes[traces.Write][traces.Info],
 		Rate: float64(done) / r.Elapsed.Seconds(), CPU: (after - before) * 1e6 / float64(done),
 		ReadP50: us(traces.Read, 50), ReadP99: us(traces.Read, 99), WriteP50: us(traces.Write, 50), WriteP99: us(traces.Write, 99)}, nil
-}
-
-// busy returns for how many seconds the machine's processors have worked since it
-// started, all together.
-func busy() (float64, error) {
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return 0, fmt.Errorf("read processor statistics: %w", err)
-	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("read processor statistics: %w", err)
-	}
-	t := stat.CPUTotal
-	return t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ + t.Steal, nil
 }

@@ -2,8 +2,9 @@
 
 // Command bench measures what a coordinator costs: Dalio's XDP program, the same
 // coordination over plain sockets in C and in Go, a stateless XDP program that bounds the
-// one, the same at TC, and a bare echo that bounds the others; and then a whole shard
-// whose clients all use one key. It writes report.json and hot-key.json, and prints tables.
+// one, the same at TC, and a bare echo that bounds the others; then whole systems, real
+// replicas and clients, with some of those coordinators; and a whole shard whose clients
+// all use one key. It writes report.json and hot-key.json, plots, and prints tables.
 //
 // Exit status: 0 measured, 1 it could not be measured, 2 wrong usage.
 package main
@@ -22,6 +23,7 @@ import (
 
 	"dalio/impl/bench"
 	"dalio/impl/cmd/internal/command"
+	"dalio/impl/wholesystem"
 )
 
 const (
@@ -34,22 +36,23 @@ const (
 type config struct {
 	dir    string
 	object string
-	// executable is the dalio command, for the hot key.
+	// executable is the dalio command, for whole systems and the hot key.
 	executable string
 	hotKey     bool
 	rounds     int
 	timing     bench.Timing
 	settings   bench.Settings
+	whole      wholesystem.Settings
 }
 
 func parse(args []string) (config, error) {
-	c := config{settings: bench.DefaultSettings()}
+	c := config{settings: bench.DefaultSettings(), whole: wholesystem.DefaultSettings()}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&c.dir, "dir", "build/bench", "where the results go")
 	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
 	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
 	f.BoolVar(&c.hotKey, "hot-key", true, "measure one hot key through a real shard, too")
-	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once")
+	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
 	f.IntVar(&c.settings.Replicas, "replicas", c.settings.Replicas, "replicas, 1 to 16")
@@ -58,15 +61,22 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys, a power of two")
 	f.IntVar(&c.settings.KeySize, "key-size", c.settings.KeySize, "bytes of a key")
 	f.IntVar(&c.settings.ValueSize, "value-size", c.settings.ValueSize, "bytes of a value")
+	f.IntVar(&c.whole.Rounds, "whole-rounds", c.whole.Rounds, "rounds of whole systems, 0 to leave them out")
+	f.DurationVar(&c.whole.Window, "whole-window", c.whole.Window, "length of a sample of a whole system")
+	f.DurationVar(&c.whole.Warm, "whole-warm", c.whole.Warm, "load before each of them")
+	f.IntVar(&c.whole.Keys, "whole-keys", c.whole.Keys, "keys of whole systems")
+	f.IntVar(&c.whole.Clients, "whole-clients", c.whole.Clients, "clients of whole systems, each with one operation open")
+	f.IntVar(&c.whole.Sockets, "whole-sockets", c.whole.Sockets, "sockets that they share")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
 	if f.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
-	if c.rounds < 1 {
-		return c, errors.New("at least one round is needed")
+	if c.rounds < 0 || c.whole.Rounds < 0 {
+		return c, errors.New("there can't be fewer rounds than none")
 	}
+	c.whole.Replicas, c.whole.ValueSize = c.settings.Replicas, c.settings.ValueSize
 	var err error
 	c.executable, err = command.Dalio(c.executable)
 	return c, err
@@ -98,6 +108,10 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	if c.rounds > 0 {
+		fmt.Printf("dalio bench: coordinator on processor %d, clients and %d replicas in the kernel on processor %d, %s\n",
+			c.settings.CoordinatorCPU, c.settings.Replicas, c.settings.SurroundingsCPU, c.settings.Load())
+	}
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
 		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
@@ -108,24 +122,40 @@ func run(ctx context.Context, c config) error {
 		suite.Rivals = append(suite.Rivals, p)
 	}
 	suite.Rivals = append(suite.Rivals, bench.TC{})
-	fmt.Printf("dalio bench: coordinator on processor %d, clients and %d replicas in the kernel on processor %d, %s\n",
-		c.settings.CoordinatorCPU, c.settings.Replicas, c.settings.SurroundingsCPU, c.settings.Load())
 	report, err := suite.Run(ctx)
 	if err != nil {
 		return err
 	}
+	if err := alone(c, report); err != nil {
+		return err
+	}
+	if c.whole.Rounds > 0 {
+		if err := wholeSystem(ctx, c, programs, report); err != nil {
+			return err
+		}
+	}
 	path := filepath.Join(c.dir, "report.json")
-	if err := report.Write(path); err != nil {
+	if err := errors.Join(report.Write(path), report.PrintRatios(os.Stdout)); err != nil {
 		return err
 	}
-	plot := filepath.Join(c.dir, "cpu.svg")
-	if err := errors.Join(report.PlotCPU(plot), report.Print(os.Stdout)); err != nil {
-		return err
-	}
-	fmt.Printf("\n%s has every sample, %s shows them; it took %.0f s\n", path, plot, report.Took)
+	fmt.Printf("\n%s has every sample\n", path)
 	if c.hotKey {
 		return hotKey(ctx, c)
 	}
+	return nil
+}
+
+// alone shows what was measured of coordinators alone. It is written before more is
+// measured, which may fail.
+func alone(c config, report *bench.Report) error {
+	if c.rounds == 0 {
+		return nil
+	}
+	plot := filepath.Join(c.dir, "cpu.svg")
+	if err := errors.Join(report.Write(filepath.Join(c.dir, "report.json")), report.PlotCPU(plot), report.Print(os.Stdout)); err != nil {
+		return err
+	}
+	fmt.Printf("\n%s shows every sample; it took %.0f s\n", plot, report.Took)
 	return nil
 }
 
