@@ -212,7 +212,8 @@ func (w *world) mayLose(m *machine) bool {
 	for _, set := range sets {
 		if !slices.ContainsFunc(set, func(member config.Member) bool {
 			other := w.machineAt(member.Address)
-			return member.InSync && other != m && other.life != nil && other.holds(member.ID) && other.drained+other.asked == 0 && !w.unwell(other)
+			return member.InSync && other != m && other.life != nil && other.holds(member.ID) &&
+				other.drained+other.asked == 0 && !w.unwell(other) && (m.returned() || !other.returned())
 		}) {
 			return false
 		}

@@ -191,6 +191,10 @@ func (m *machine) ended(err error) bool {
 // holds says whether the replica is the member.
 func (m *machine) holds(id protocol.ReplicaID) bool { return m.server.Status().ID == id }
 
+// returned says whether the replica runs with what its disk had, in no open epoch: where
+// another member is in one, coordinators may replace it.
+func (m *machine) returned() bool { return m.life != nil && m.server.Status().Returned != nil }
+
 // socket is a net.PacketConn that has what was put in, and keeps what is sent.
 type socket struct {
 	at   protocol.Address
