@@ -176,6 +176,11 @@ bench-full: bench ## and whole stores on the same operations: Dalio, etcd and Re
 	@scripts/setup test
 	$(BIN)/systems --dir build/bench $(SYSTEMS)
 
+.PHONY: costs
+costs: ## measures each handler of the coordinator's program, and writes the table that make test holds it to
+	@scripts/setup test
+	go test -count=1 -v -run '^TestCosts$$' ./bpf -costs
+
 .PHONY: audit-large
 audit-large: build ## the audit of a million operations, of ten million with versions, and of both with a stale read
 	go run ./checker/linear/internal/trial -evidence README.md

@@ -3,8 +3,9 @@
 package bpf
 
 import (
+	"bytes"
 	"encoding/binary"
-	"math"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -22,10 +23,25 @@ type handlerCase struct {
 	// step is added to the request id at each run.
 	step uint16
 	want uint32
+	// counts is the counter that each run must add one to.
+	counts func(*counterSet) uint64
+	// leased has the clock be read, as where another coordinator could take over.
+	leased bool
 }
 
 const benchSlot = 3
 
+func counted(name string) func(*counterSet) uint64 {
+	i := slices.Index(activityNames[:], name)
+	return func(c *counterSet) uint64 { return c.Activities[i] }
+}
+
+func dropped(why protocol.Reason) func(*counterSet) uint64 {
+	return func(c *counterSet) uint64 { return c.Drops[why] }
+}
+
+// handlerCases has each handler's ways that leave a frame so long as it was, as the
+// kernel's repetitions need it.
 func handlerCases() []handlerCase {
 	session := protocol.MintSessionID(1, 1, benchSlot)
 	version := protocol.Version{Epoch: 1, Seq: 7}
@@ -34,6 +50,10 @@ func handlerCases() []handlerCase {
 
 	ack := protocol.Message{Type: protocol.WriteAck, Epoch: 1, Replica: replica(1).ID, Version: version,
 		Session: session, Writer: session, Request: 5, Client: client(0)}
+	old, ofNobody, late := ack, ack, ack
+	old.Epoch, old.Version.Epoch = 0, 0
+	ofNobody.Replica += protocol.MaxMembers
+	late.Version.Seq--
 	reply := readRequest(5, "0123456789abcdef")
 	reply.Type, reply.Op, reply.Epoch, reply.Replica = protocol.ReadReply, protocol.OpPut, 1, replica(1).ID
 	reply.Version, reply.Writer, reply.Client = version, session, client(0)
@@ -42,15 +62,35 @@ func handlerCases() []handlerCase {
 	// has none.
 	tombstone := reply
 	tombstone.Op, tombstone.Value = protocol.OpDelete, nil
+	read := toSelf(readRequest(5, "0123456789abcdef"), client(0))
 	write := writeRequest(session, 5, "0123456789abcdef", string(make([]byte, 64)))
+	stale := write
+	stale.Request--
+	open := protocol.Message{Type: protocol.OpenRequest, Request: 5}
+	probe := protocol.Message{Type: protocol.Probe}
+	foreign, short := bytes.Clone(read), bytes.Clone(read)
+	foreign[33]++ // The last byte of the IP address that it is for.
+	short[39]--   // UDP's length.
+	settled := word(committedAcks)
 	return []handlerCase{
-		{"ReadRequest", toSelf(readRequest(5, "0123456789abcdef"), client(0)), word(committedAcks), 0, xdpTransmit},
-		{"ReadReply/released", toSelf(reply, replica(1).Address), word(committedAcks), 0, xdpTransmit},
-		{"ReadReply/gated", toSelf(tombstone, replica(1).Address), word(2), 0, xdpTransmit},
-		{"WriteRequest/new", toSelf(write, client(0)), 0, 1, xdpRedirect},
-		{"WriteRequest/retry", toSelf(write, client(0)), word(2), 0, xdpRedirect},
-		{"WriteAck/acknowledged", toSelf(ack, replica(1).Address), word(1), 0, xdpDrop},
-		{"WriteAck/commit", toSelf(ack, replica(1).Address), word(5), 0, xdpTransmit},
+		{"HandleReadRequest/forwarded", read, settled, 0, xdpTransmit, counted("forwarded"), false},
+		{"HandleReadRequest/forwarded, lease", read, settled, 0, xdpTransmit, counted("forwarded"), true},
+		{"HandleReadReply/released", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), false},
+		{"HandleReadReply/released, lease", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), true},
+		{"HandleReadReply/gated", toSelf(tombstone, replica(1).Address), word(2), 0, xdpTransmit, counted("gated"), false},
+		{"HandleWriteRequest/sequenced", toSelf(write, client(0)), 0, 1, xdpRedirect, counted("sequenced"), false},
+		{"HandleWriteRequest/retried", toSelf(write, client(0)), word(2), 0, xdpRedirect, counted("retried"), false},
+		{"HandleWriteRequest/stale", toSelf(stale, client(0)), settled, 0, xdpDrop, dropped(protocol.StaleRequest), false},
+		{"HandleWriteAck/acknowledged", toSelf(ack, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.Acknowledged), false},
+		{"HandleWriteAck/commit", toSelf(ack, replica(1).Address), word(5), 0, xdpTransmit, counted("commits"), false},
+		{"HandleWriteAck/late", toSelf(ack, replica(1).Address), settled, 0, xdpDrop, dropped(protocol.LateAck), false},
+		{"HandleWriteAck/of another write", toSelf(late, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleAck), false},
+		{"HandleWriteAck/of another epoch", toSelf(old, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleEpoch), false},
+		{"HandleWriteAck/of nobody", toSelf(ofNobody, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.UnknownReplica), false},
+		{"HandleOpenRequest/opened", toSelf(open, client(0)), 0, 1, xdpTransmit, counted("opened"), false},
+		{"probe, answered", toSelf(probe, client(0)), 0, 0, xdpTransmit, counted("probed"), false},
+		{"frame of a wrong length", short, 0, 0, xdpDrop, dropped(protocol.BadLength), false},
+		{"frame for another host", foreign, 0, 0, xdpPass, counted("passed"), false},
 	}
 }
 
@@ -59,28 +99,12 @@ func handlerCases() []handlerCase {
 func BenchmarkHandlers(b *testing.B) {
 	for _, c := range handlerCases() {
 		b.Run(c.name, func(b *testing.B) {
-			entries := loadEntries(b, c)
-			const repeat = 100_000
-			measure := func(p *ebpf.Program, want uint32) float64 {
-				verdict, each, err := p.Benchmark(c.frame, repeat, nil)
-				if err != nil || verdict != want {
-					b.Fatalf("%v: verdict %d, want %d: %v", p, verdict, want, err)
-				}
-				return float64(each)
-			}
-			// The least of many samples is what other work on the machine
-			// disturbed least.
-			empty, prepared, whole := math.Inf(1), math.Inf(1), math.Inf(1)
-			for range b.N {
-				empty = min(empty, measure(entries.Empty, xdpPass))
-				prepared = min(prepared, measure(entries.PrepareOnly, xdpPass))
-				whole = min(whole, measure(entries.PrepareAndCoordinate, c.want))
-			}
-			net := whole - prepared
+			m := newMeter(b, []handlerCase{c})
+			m.measure(b, b.N)
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(empty, "ns-empty")
-			b.ReportMetric(net, "ns-net")
-			b.ReportMetric((net+empty)/empty, "x-empty")
+			b.ReportMetric(m.empty, "ns-empty")
+			b.ReportMetric(m.costs()[0].Nanoseconds, "ns-net")
+			b.ReportMetric(m.costs()[0].Times, "x-empty")
 		})
 	}
 }
@@ -88,10 +112,16 @@ func BenchmarkHandlers(b *testing.B) {
 // loadEntries loads the test entries with the state that the case wants.
 func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 	t.Helper()
-	spec, err := loadEntriesSpec()
+	spec, err := loadEntriesSpec(Options{SessionTTL: testTTL})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return loadEntriesOf(t, spec, c)
+}
+
+// loadEntriesOf does so from an object that may have been changed.
+func loadEntriesOf(t testing.TB, spec *ebpf.CollectionSpec, c handlerCase) *entryObjects {
+	t.Helper()
 	var entries entryObjects
 	if err := spec.LoadAndAssign(&entries, nil); err != nil {
 		t.Fatal(ExplainLoad(err))
@@ -104,27 +134,32 @@ func loadEntries(t testing.TB, c handlerCase) *entryObjects {
 		}
 		entries.Close()
 	})
-
-	model := shard(3)
-	session := protocol.MintSessionID(1, 1, benchSlot)
-	request := writeRequest(session, 5, "0123456789abcdef", string(make([]byte, 64)))
-	entry := protocol.SessionEntry{Owner: session, Request: 5, Seq: 7, Op: protocol.OpPut,
-		KeyHash: request.KeyHash, Digest: request.Digest}
-	var value sessionEntry
-	value.set(entry)
-	if err := entries.Sessions.Put(uint32(benchSlot), &value); err != nil {
+	setMembership(t, &entries, shard(3))
+	if err := entries.EgressIfindex.Set(uint32(9)); err != nil {
 		t.Fatal(err)
 	}
-	setMembership(t, &entries, model)
-	for v, value := range map[*ebpf.Variable]any{
-		entries.EgressIfindex: uint32(9),
-		entries.Template:      template(c),
-	} {
-		if err := v.Set(value); err != nil {
-			t.Fatal(err)
-		}
+	if err := entries.place(c); err != nil {
+		t.Fatal(err)
 	}
 	return &entries
+}
+
+// place puts the case's frame and session where its runs find them. The other
+// sessions are as nobody has opened them.
+func (e *entryObjects) place(c handlerCase) error {
+	session := protocol.MintSessionID(1, 1, benchSlot)
+	request := writeRequest(session, 5, "0123456789abcdef", string(make([]byte, 64)))
+	for slot := range uint32(testSlots) {
+		var value sessionEntry
+		if slot == benchSlot {
+			value.set(protocol.SessionEntry{Owner: session, Request: 5, Seq: 7, Op: protocol.OpPut,
+				KeyHash: request.KeyHash, Digest: request.Digest})
+		}
+		if err := e.Sessions.Put(slot, &value); err != nil {
+			return err
+		}
+	}
+	return e.Template.Set(template(c))
 }
 
 func setMembership(t testing.TB, entries *entryObjects, c *protocol.Coordinator) {
@@ -152,11 +187,13 @@ func template(c handlerCase) []byte {
 	return binary.NativeEndian.AppendUint64(out, c.word)
 }
 
-// loadEntriesSpec reads the test object and configures it as load does.
-func loadEntriesSpec() (*ebpf.CollectionSpec, error) {
+// loadEntriesSpec reads the test object and configures it as load does, with the
+// tests' address and size.
+func loadEntriesSpec(o Options) (*ebpf.CollectionSpec, error) {
 	spec, err := loadEntry()
 	if err != nil {
 		return nil, err
 	}
-	return spec, configure(spec, Options{Self: self, MaxSessions: testSlots, SessionTTL: testTTL})
+	o.Self, o.MaxSessions = self, testSlots
+	return spec, configure(spec, o)
 }

@@ -178,7 +178,7 @@ func activity(t *testing.T, name string) int {
 	return 0
 }
 
-func readCounters(t *testing.T, m *ebpf.Map) (total counterSet) {
+func readCounters(t testing.TB, m *ebpf.Map) (total counterSet) {
 	t.Helper()
 	var each []counterSet
 	if err := m.Lookup(uint32(0), &each); err != nil {

@@ -3,8 +3,10 @@
 package bpf
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"testing"
@@ -56,15 +58,13 @@ func TestMain(m *testing.M) {
 		// Statistics would be measured with the programs.
 		os.Exit(m.Run())
 	}
-	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
-	if err != nil {
+	if err := startStatistics(); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests of the data plane need root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON:", err)
 		os.Exit(1)
 	}
 	status := m.Run()
-	stats.Close()
-	if err := finish(); err != nil {
-		fmt.Fprintln(os.Stderr, "count branches:", err)
+	if err := errors.Join(stopStatistics(), finish()); err != nil {
+		fmt.Fprintln(os.Stderr, "end counting:", err)
 		status = 1
 	}
 	var names []string
@@ -77,6 +77,16 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(status)
 }
+
+// statistics has the kernel count the runs of programs until it is closed.
+var statistics io.Closer
+
+func startStatistics() (err error) {
+	statistics, err = ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+	return err
+}
+
+func stopStatistics() error { return statistics.Close() }
 
 func reportRuns(t testing.TB, d *DataPlane) {
 	counts, err := d.RunCounts()

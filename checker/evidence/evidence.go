@@ -38,6 +38,20 @@ func Write(path, name, text string) error {
 	return swap(path, replaced)
 }
 
+// Read returns the text in the cell that is marked with name, without the spaces
+// around it. Errors are those of Write.
+func Read(path, name string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("evidence: %w", err)
+	}
+	from, to, err := cell(content, name)
+	if err != nil {
+		return "", fmt.Errorf("evidence: %s: %w", path, err)
+	}
+	return strings.TrimSpace(string(content[from:to])), nil
+}
+
 func replace(content []byte, name, text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || strings.ContainsAny(text, "|\n\r") {

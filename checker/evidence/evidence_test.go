@@ -28,26 +28,13 @@ func page(t *testing.T, content string) string {
 	return path
 }
 
-// read returns what a cell holds.
-func read(path, name string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	from, to, err := cell(content, name)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSpace(string(content[from:to])), nil
-}
-
 func TestOneCellIsReplacedAndAllElseStays(t *testing.T) {
 	path := page(t, table)
 	for name, text := range map[string]string{"pairs": "2 of 2", "edges": "7"} {
 		if err := Write(path, name, text); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := read(path, name); err != nil || got != text {
+		if got, err := Read(path, name); err != nil || got != text {
 			t.Errorf("cell %s holds %q (%v), want %q", name, got, err, text)
 		}
 	}
