@@ -34,6 +34,8 @@ type Dalio struct {
 	Object string
 	// NoLease has it release values however long a member has been silent.
 	NoLease bool
+	// Sessions is the size of the session table; 0 stands for the default.
+	Sessions uint32
 }
 
 // lease is the one that a coordinator has unless told otherwise.
@@ -47,7 +49,7 @@ func (Dalio) Versioned() bool { return true }
 
 // Start implements Contender.
 func (d Dalio) Start(site *Site) (Running, error) {
-	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease}
+	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease, MaxSessions: d.Sessions}
 	if d.NoLease {
 		o.Lease = 0
 	}

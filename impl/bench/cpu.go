@@ -109,10 +109,10 @@ func keepAwake(cpu int, longest time.Duration) (rest func() error) {
 	}
 }
 
-// unhurried readies the runtime for a goroutine that must not wait for others:
+// Unhurried readies the runtime for a goroutine that must not wait for others:
 // their threads may hardly run while there is load. There is no collection
 // meanwhile, and a processor of the runtime is always idle.
-func unhurried() (restore func()) {
+func Unhurried() (restore func()) {
 	const spare = 8
 	percent, processors := debug.SetGCPercent(-1), runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(processors + spare)

@@ -251,8 +251,8 @@ func TestSettings(t *testing.T) {
 	for name, change := range map[string]func(*Settings){
 		"no replica": func(s *Settings) { s.Replicas = 0 },
 		"too many":   func(s *Settings) { s.Replicas = protocol.MaxMembers + 1 },
-		"keys":       func(s *Settings) { s.Keys = 100 },
-		"value":      func(s *Settings) { s.ValueSize = 1000 },
+		"keys":       func(s *Settings) { s.Keys = 0 },
+		"value":      func(s *Settings) { s.ValueSize = 1200 },
 		"in flight":  func(s *Settings) { s.InFlight = maxInFlight + 1 },
 		"lanes":      func(s *Settings) { s.Lanes = -1 },
 		"processor":  func(s *Settings) { s.CoordinatorCPU = s.SurroundingsCPU },

@@ -56,6 +56,9 @@ func testSettings(t *testing.T) Settings {
 	return s
 }
 
+// client is a lane's address at a site of tests.
+func client(lane int) protocol.Address { return Settings{}.client(lane) }
+
 func cContender() Process { return Process{Label: "c", Path: programs.Coordinator} }
 
 func echoContender() Process { return Process{Label: "echo", Path: programs.Echo, Echo: true} }

@@ -134,20 +134,33 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 	if err := s.Change(fill, longest); err != nil {
 		return before, after, err
 	}
-	if err := s.seed(w.Echo, 0, first); err != nil {
+	if err := s.seed(!w.Echo, 0, first); err != nil {
 		return before, after, err
 	}
-	if err := s.awaitOperations(ctx, uint64(2*s.site.Settings.Keys)); err != nil {
+	if err := s.awaitOperations(ctx, uint64(2*s.site.Settings.registers())); err != nil {
 		return before, after, err
+	}
+	if w.Pending > 0 {
+		if err := s.leavePending(ctx, w, first, longest); err != nil {
+			return before, after, err
+		}
+		first = w.Pending
 	}
 	if err := s.Change(w, longest); err != nil {
 		return before, after, err
 	}
-	if err := s.awaitTurns(ctx, 10*first); err != nil {
+	if w.Pending == 0 {
+		if err := s.awaitTurns(ctx, 10*first); err != nil {
+			return before, after, err
+		}
+	}
+	if err := s.seed(!w.Echo && w.Pending == 0, first, lanes); err != nil {
 		return before, after, err
 	}
-	if err := s.seed(w.Echo, first, lanes); err != nil {
-		return before, after, err
+	if w.Pending > 0 {
+		if err := s.awaitTurns(ctx, 10*(lanes-first)); err != nil {
+			return before, after, err
+		}
 	}
 	if err := pause(ctx, t.Warm); err != nil {
 		return before, after, err
@@ -162,6 +175,50 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 		return before, after, err
 	}
 	return before, after, s.Stop()
+}
+
+// leavePending has each of the first w.Pending lanes send a write that stays pending. The
+// first of them, which have filled the keys, end before.
+func (s *Surroundings) leavePending(ctx context.Context, w Work, first int, longest time.Duration) error {
+	if s.site.Settings.Replicas < 2 || w.Pending < first || w.Pending > s.site.Settings.Keys || w.Pending > s.site.Settings.Lanes {
+		return fmt.Errorf("%w: %d pending writes of %d keys by %d lanes to %d replicas; want %d or more, one for a key and a lane, and two replicas",
+			ErrSettings, w.Pending, s.site.Settings.Keys, s.site.Settings.Lanes, s.site.Settings.Replicas, first)
+	}
+	if err := s.order(func(o *surroundingsOrders) { o.Stop = 1 }); err != nil {
+		return err
+	}
+	if err := s.awaitCount(ctx, "lanes that end", uint64(first), func(c *Counts) uint64 { return c.Parked }); err != nil {
+		return err
+	}
+	s.ended, s.pending = first, w.Pending
+	c, err := s.Counts()
+	if err != nil {
+		return err
+	}
+	err = s.Change(Work{Writes: 1000, Pending: w.Pending}, longest)
+	if err == nil {
+		err = s.order(func(o *surroundingsOrders) { o.Choice = choiceOwn })
+	}
+	if err != nil {
+		return err
+	}
+	// A few at a time, so that no ring overflows: each write has a frame for each replica.
+	const few = 32
+	for from := 0; from < w.Pending; {
+		to := min(from+few, w.Pending)
+		if from < first {
+			to = min(to, first)
+		}
+		if err := s.seed(from >= first, from, to); err != nil {
+			return err
+		}
+		err := s.awaitCount(ctx, "writes at the first replica", c.Applied[0]+uint64(to), func(c *Counts) uint64 { return c.Applied[0] })
+		if err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
 }
 
 // pause sleeps on the calling thread: a goroutine that sleeps is woken by
@@ -182,17 +239,22 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // awaitOperations waits until so many operations are complete.
 func (s *Surroundings) awaitOperations(ctx context.Context, n uint64) error {
+	return s.awaitCount(ctx, "operations", n, (*Counts).Operations)
+}
+
+// awaitCount waits until so much has been counted.
+func (s *Surroundings) awaitCount(ctx context.Context, what string, n uint64, of func(*Counts) uint64) error {
 	const patience = 5 * time.Second
 	for deadline := time.Now().Add(patience); ; {
 		c, err := s.Counts()
 		if err != nil {
 			return err
 		}
-		if c.Operations() >= n {
+		if of(&c) >= n {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d operations of %d after %v: %w", c.Operations(), n, patience, c.verdict(s.site.Settings.Lanes))
+			return fmt.Errorf("%d %s of %d after %v: %w", of(&c), what, n, patience, c.verdict(s.site.Settings.Lanes))
 		}
 		if err := pause(ctx, time.Millisecond); err != nil {
 			return err

@@ -39,6 +39,9 @@ func (p Process) Versioned() bool { return !p.Echo }
 
 // Start implements Contender.
 func (p Process) Start(site *Site) (Running, error) {
+	if sizes := site.Settings.KeySize + site.Settings.ValueSize; sizes > maxSocketSizes {
+		return nil, fmt.Errorf("%w: keys and values of %d bytes together, and what comes from a socket has room for %d", ErrSettings, sizes, maxSocketSizes)
+	}
 	args := append(p.flags(site.Settings), p.Args...)
 	r := &runningProcess{}
 	err := site.Do(func() error {

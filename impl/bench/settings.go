@@ -5,6 +5,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"dalio/protocol"
 )
@@ -14,16 +15,24 @@ const (
 	maxLanes = 1024
 	// maxInFlight leaves something in a ring of 256 for writes that come in bursts.
 	maxInFlight = 224
-	maxKeys     = 4096
-	// maxSizes bounds key and value together by what the kernel always leaves
-	// free in front of a frame: an answer without a payload becomes a write.
-	maxSizes = 192
-	minKey   = 16
+	maxKeys     = 1 << 30
+	// maxRegisters is how many keys the surroundings tell apart when they judge
+	// versions; see surroundings.h.
+	maxRegisters = 4096
+	// maxSizes bounds key and value together by what the surroundings can store at once.
+	maxSizes = 1128
+	// maxSocketSizes does so for coordinators in user space, by what the kernel always
+	// leaves free in front of a frame: what came from a socket has no room behind it, and
+	// an answer without a payload becomes a write.
+	maxSocketSizes = 192
+	minKey         = 16
 
 	epoch     = 1
 	firstPort = 20000
-	// clientHosts is how many client addresses the lanes are spread over.
-	clientHosts = 16
+	// clientHosts is how many client addresses the lanes are spread over, and
+	// maxClientHosts how many there may be.
+	clientHosts    = 16
+	maxClientHosts = 64
 )
 
 // ErrSettings is returned for settings that can't work.
@@ -39,7 +48,10 @@ type Settings struct {
 	// Lanes is the number of clients, each with one request open; 0 is as many as
 	// make InFlight frames.
 	Lanes int `json:"lanes"`
-	// Keys is a power of two.
+	// ClientHosts is how many addresses the lanes are spread over; 0 stands for 16.
+	ClientHosts int `json:"client_hosts,omitempty"`
+	// Keys beyond 4096 share what is known of their versions with others: the
+	// coordinator sees as many keys, and the surroundings need no more memory.
 	Keys int `json:"keys"`
 	// KeySize and ValueSize are in bytes.
 	KeySize   int `json:"key_size"`
@@ -64,8 +76,10 @@ func (s Settings) validate() error {
 		return fmt.Errorf("%w: %d frames in flight, want %d, one for each replica, to %d", ErrSettings, s.InFlight, s.Replicas, maxInFlight)
 	case s.Lanes < 0 || s.Lanes > maxLanes:
 		return fmt.Errorf("%w: %d lanes, want 1 to %d, or 0 for as many as there may be frames in flight", ErrSettings, s.Lanes, maxLanes)
-	case s.Keys < 1 || s.Keys > maxKeys || s.Keys&(s.Keys-1) != 0:
-		return fmt.Errorf("%w: %d keys, want a power of two up to %d", ErrSettings, s.Keys, maxKeys)
+	case s.ClientHosts < 0 || s.ClientHosts > maxClientHosts:
+		return fmt.Errorf("%w: %d client addresses, want 1 to %d, or 0 for %d", ErrSettings, s.ClientHosts, maxClientHosts, clientHosts)
+	case s.Keys < 1 || s.Keys > maxKeys:
+		return fmt.Errorf("%w: %d keys, want 1 to %d", ErrSettings, s.Keys, maxKeys)
 	case s.KeySize < minKey || s.ValueSize < 1 || s.KeySize+s.ValueSize > maxSizes:
 		return fmt.Errorf("%w: keys of %d and values of %d bytes, want keys of %d or more, and %d together at most",
 			ErrSettings, s.KeySize, s.ValueSize, minKey, maxSizes)
@@ -94,11 +108,24 @@ func (s Settings) members() []protocol.Member {
 	return members
 }
 
+// registers is the largest power of two that is not above the number of keys, and
+// within what the surroundings have.
+func (s Settings) registers() int {
+	return 1 << (bits.Len(uint(min(s.Keys, maxRegisters))) - 1)
+}
+
 // client is the address of a lane.
-func client(lane int) protocol.Address {
-	host := byte(100 + lane%clientHosts)
+func (s Settings) client(lane int) protocol.Address {
+	host := byte(100 + lane%s.hosts())
 	return protocol.Address{IP: [4]byte{10, 78, 0, host}, Port: uint16(firstPort + lane),
 		MAC: [6]byte{2, 0xda, 10, 78, 0, host}}
+}
+
+func (s Settings) hosts() int {
+	if s.ClientHosts == 0 {
+		return clientHosts
+	}
+	return s.ClientHosts
 }
 
 // lanesFor returns how many lanes with this work make InFlight frames: a read has
@@ -121,8 +148,8 @@ func (s Settings) neighbors() []protocol.Address {
 	for _, m := range s.members() {
 		all = append(all, m.Address)
 	}
-	for i := range min(clientHosts, s.Lanes) {
-		all = append(all, client(i))
+	for i := range min(s.hosts(), s.Lanes) {
+		all = append(all, s.client(i))
 	}
 	return all
 }

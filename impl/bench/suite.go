@@ -54,17 +54,18 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unhurried()()
+	defer Unhurried()()
 	jobs := s.jobs()
 	for round := range s.Rounds {
 		for i, j := range jobs {
 			if s.Progress != nil {
 				s.Progress(round*len(jobs)+i, s.Rounds*len(jobs), j.contender.Name(), j.workload.Name)
 			}
-			sample, err := s.measure(ctx, j, r)
+			sample, again, err := MeasurePatiently(ctx, s.Settings, j.contender, j.workload, s.Timing)
 			if err != nil {
 				return nil, fmt.Errorf("round %d: %w", round+1, err)
 			}
+			r.Repeated += again
 			sample.Round = round + 1
 			r.Measurements = append(r.Measurements, sample)
 		}
@@ -75,17 +76,17 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
-// measure tries again when lanes were lost: a burst can overflow a ring when the
-// processors have other work too. Wrong answers are never excused.
-func (s *Suite) measure(ctx context.Context, j job, r *Report) (Sample, error) {
+// MeasurePatiently is Measure, but tries again, up to three times, when lanes were lost: a
+// burst can overflow a ring when the processors have other work too. It also returns how
+// often it did. Wrong answers are never excused.
+func MeasurePatiently(ctx context.Context, s Settings, c Contender, w Workload, t Timing) (sample Sample, again int, err error) {
 	const tries = 3
-	for try := 1; ; try++ {
+	for ; ; again++ {
 		runtime.GC()
-		sample, err := Measure(ctx, s.Settings, j.contender, j.workload, s.Timing)
-		if err == nil || try == tries || !errors.Is(err, ErrLanesLost) {
-			return sample, err
+		sample, err := Measure(ctx, s, c, w, t)
+		if err == nil || again == tries-1 || !errors.Is(err, ErrLanesLost) {
+			return sample, again, err
 		}
-		r.Repeated++
 	}
 }
 

@@ -37,8 +37,9 @@ static __always_inline struct headers *frame_of(struct xdp_md *ctx)
 }
 
 /*
- * Makes the frame `to` bytes long. It grows at its tail, or where the driver's
- * buffer has no room there, at its head, where the headers move along.
+ * Makes the frame `to` bytes long. It grows at its tail: frames begin their way with
+ * more room there than any needs. Where the kernel made a smaller one, as for what
+ * came from a socket, it grows at its head, where the headers move along.
  */
 static __always_inline struct headers *resize(struct xdp_md *ctx, __u32 to)
 {
@@ -62,7 +63,7 @@ static __always_inline int send(struct headers *h, const volatile struct address
 }
 
 /* Puts bytes of the key's payload, from one place to another, into the frame. */
-static __always_inline int fill(struct xdp_md *ctx, struct key *k, __u32 from, __u32 to)
+static __always_inline int fill(struct xdp_md *ctx, struct key_register *k, __u32 from, __u32 to)
 {
 	__u32 size = to - from;
 
@@ -71,22 +72,39 @@ static __always_inline int fill(struct xdp_md *ctx, struct key *k, __u32 from, _
 	return bpf_xdp_store_bytes(ctx, FIXED_SIZE + from, k->payload + from, size);
 }
 
-/* Makes the frame the lane's next request. */
-static __always_inline int issue(struct xdp_md *ctx, struct lane *l)
+static __always_inline __u64 hash_of(const struct key_register *k, __u32 key)
 {
-	__u32 index = control.in_turn ? l->key + lane_count : draw();
+	return k->hash ^ (__u64)(key / register_count) << 32;
+}
+
+/* The number of the lane's next key. */
+static __always_inline __u32 choose(const struct lane *l, __u32 number)
+{
+	switch (control.choice) {
+	case CHOICE_IN_TURN:
+		return (l->key + lane_count) % key_count;
+	case CHOICE_OWN:
+		return number % key_count;
+	}
+	return (__u64)draw() * key_count >> 32;
+}
+
+/* Makes the frame the lane's next request. */
+static __always_inline int issue(struct xdp_md *ctx, struct lane *l, __u32 number)
+{
+	__u32 key = choose(l, number), index = key & (register_count - 1);
+	__be32 variant = bpf_htonl(key / register_count);
 	__u32 is_write = draw() % 1000 < control.writes;
 	__u32 payload = is_write ? key_len + value_len : key_len;
 	struct headers *h = resize(ctx, FIXED_SIZE + payload);
 	struct message *m;
-	struct key *k;
+	struct key_register *k;
 
-	index &= key_count - 1;
-	k = bpf_map_lookup_elem(&keys, &index);
+	k = bpf_map_lookup_elem(&registers, &index);
 	if (!h || !k)
 		return fault(FAULT_ROOM);
 	m = (void *)(h + 1);
-	l->key = index;
+	l->key = key;
 	l->request++;
 	l->floor = k->floor;
 	l->awaits = is_write ? MESSAGE_WRITE_RESPONSE : MESSAGE_READ_RESPONSE;
@@ -98,18 +116,19 @@ static __always_inline int issue(struct xdp_md *ctx, struct lane *l)
 		.digest = is_write ? bpf_htonl(k->digest) : 0,
 		.session = bpf_cpu_to_be64(l->session),
 		.request = bpf_cpu_to_be64(l->request),
-		.key_hash = bpf_cpu_to_be64(k->hash),
+		.key_hash = bpf_cpu_to_be64(hash_of(k, key)),
 		.key_len = bpf_htons(key_len),
 		.value_len = is_write ? bpf_htons(value_len) : 0,
 	};
 	send(h, &l->address, payload);
-	if (fill(ctx, k, 0, payload))
+	if (fill(ctx, k, 0, payload) ||
+	    bpf_xdp_store_bytes(ctx, FIXED_SIZE + VARIANT_OFFSET, &variant, sizeof(variant)))
 		return fault(FAULT_ROOM);
 	return XDP_TX;
 }
 
 /* Ends the lane's operation, which is complete, and begins the next. */
-static __always_inline int proceed(struct xdp_md *ctx, struct lane *l)
+static __always_inline int proceed(struct xdp_md *ctx, struct lane *l, __u32 number)
 {
 	l->completed++;
 	if (control.stop) {
@@ -117,12 +136,12 @@ static __always_inline int proceed(struct xdp_md *ctx, struct lane *l)
 		l->awaits = 0;
 		return XDP_DROP;
 	}
-	return issue(ctx, l);
+	return issue(ctx, l, number);
 }
 
 /* Judges whether the answer is the right one, and whole. */
 static __always_inline int judge(const struct headers *h, const struct message *m,
-				 const struct lane *l, struct key *k)
+				 const struct lane *l, struct key_register *k)
 {
 	__u64 seq = bpf_be64_to_cpu(m->seq);
 	__u32 payload = 0;
@@ -139,7 +158,7 @@ static __always_inline int judge(const struct headers *h, const struct message *
 		if (m->key_len != bpf_htons(key_len) || (m->op && m->digest != bpf_htonl(k->digest)))
 			return FAULT_SHAPE;
 	}
-	if (m->key_hash != bpf_cpu_to_be64(k->hash) || m->client.ip || m->epoch != bpf_htonl(epoch) ||
+	if (m->key_hash != bpf_cpu_to_be64(hash_of(k, l->key)) || m->client.ip || m->epoch != bpf_htonl(epoch) ||
 	    bpf_ntohs(h->udp.len) != sizeof(struct udphdr) + sizeof(*m) + payload ||
 	    bpf_ntohs(h->ip.tot_len) != sizeof(struct iphdr) + bpf_ntohs(h->udp.len))
 		return FAULT_SHAPE;
@@ -158,24 +177,24 @@ static __always_inline int receive_answer(struct xdp_md *ctx, struct headers *h,
 {
 	__u32 number = bpf_ntohs(h->udp.dest) - first_port, index;
 	struct lane *l = bpf_map_lookup_elem(&lanes, &number);
-	struct key *k;
+	struct key_register *k;
 	int f;
 
 	if (!l || number >= lane_count || h->ip.daddr != l->address.ip)
 		return fault(FAULT_LANE);
 	if (control.echo) {
 		counts.echoes++;
-		return proceed(ctx, l);
+		return proceed(ctx, l, number);
 	}
 	if (m->type == MESSAGE_OPEN_RESPONSE) {
 		if (m->status != STATUS_OK || l->awaits != MESSAGE_OPEN_RESPONSE)
 			return fault(FAULT_STATUS);
 		counts.opens++;
 		l->session = bpf_be64_to_cpu(m->session);
-		return proceed(ctx, l);
+		return proceed(ctx, l, number);
 	}
-	index = l->key & (key_count - 1);
-	k = bpf_map_lookup_elem(&keys, &index);
+	index = l->key & (register_count - 1);
+	k = bpf_map_lookup_elem(&registers, &index);
 	if (!k)
 		return fault(FAULT_LANE);
 	f = judge(h, m, l, k);
@@ -185,31 +204,58 @@ static __always_inline int receive_answer(struct xdp_md *ctx, struct headers *h,
 		counts.writes++;
 	else
 		counts.reads++;
-	return proceed(ctx, l);
+	return proceed(ctx, l, number);
+}
+
+/*
+ * Sends a lane's first frame, or the next after it was parked. User space hands it over
+ * by the coordinator's device, as long as the longest that the lane will need and with
+ * a version that no message has: an open request, or a read request for a lane
+ * that goes on without a session or with the one it has.
+ */
+static __always_inline int begin(struct xdp_md *ctx, struct headers *h, struct message *m)
+{
+	__u32 number = bpf_ntohs(h->udp.dest) - first_port;
+	struct lane *l = bpf_map_lookup_elem(&lanes, &number);
+
+	if (!l || number >= lane_count)
+		return fault(FAULT_LANE);
+	if (m->type == MESSAGE_READ_REQUEST)
+		return issue(ctx, l, number);
+	m->version = MESSAGE_VERSION;
+	m->value_len = 0;
+	h = resize(ctx, FIXED_SIZE);
+	if (!h)
+		return fault(FAULT_ROOM);
+	return send(h, &l->address, 0);
 }
 
 /* A replica's part: applies a write, or looks a key up, and answers. */
 static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct message *m)
 {
 	__u32 replica = bpf_ntohl(m->replica) % MAX_MEMBERS, at;
-	__u32 index = bpf_be64_to_cpu(m->key_hash) & (key_count - 1);
+	__u64 hash = bpf_be64_to_cpu(m->key_hash);
+	__u32 index = hash & (register_count - 1);
 	const volatile struct peer *self = &replicas[replica];
 	struct record *r;
-	struct key *k;
+	struct key_register *k;
+	__be32 variant;
 	__u64 seq;
 
-	at = replica * MAX_KEYS + index;
+	at = replica * MAX_REGISTERS + index;
 	r = bpf_map_lookup_elem(&records, &at);
-	k = bpf_map_lookup_elem(&keys, &index);
-	if (!r || !k)
+	k = bpf_map_lookup_elem(&registers, &index);
+	if (!r || !k || bpf_xdp_load_bytes(ctx, FIXED_SIZE + VARIANT_OFFSET, &variant, sizeof(variant)))
 		return fault(FAULT_REPLICA);
 	if (self->id != bpf_ntohl(m->replica) || h->ip.daddr != self->address.ip ||
 	    h->udp.dest != self->address.port || m->epoch != bpf_htonl(epoch) ||
-	    m->key_hash != bpf_cpu_to_be64(k->hash) || m->key_len != bpf_htons(key_len))
+	    hash != (k->hash ^ (__u64)bpf_ntohl(variant) << 32) || m->key_len != bpf_htons(key_len))
 		return fault(FAULT_REPLICA);
 	if (m->type == MESSAGE_WRITE) {
 		if (m->digest != bpf_htonl(k->digest) || m->value_len != bpf_htons(value_len))
 			return fault(FAULT_REPLICA);
+		if (control.withhold && replica == replica_count - 1)
+			return XDP_DROP;
 		seq = bpf_be64_to_cpu(m->seq);
 		if (seq > r->seq) {
 			r->seq = seq;
@@ -262,6 +308,8 @@ int surroundings(struct xdp_md *ctx)
 	    h->ip.protocol != IPPROTO_UDP || h->udp.source != coordinator.address.port ||
 	    m->magic != bpf_htons(MESSAGE_MAGIC))
 		return fault(FAULT_FOREIGN);
+	if (m->version != MESSAGE_VERSION)
+		return begin(ctx, h, m);
 	counts.in++;
 	if (bpf_ktime_get_coarse_ns() > control.deadline)
 		return fault(FAULT_LATE);

@@ -40,6 +40,9 @@ type Surroundings struct {
 	objects surroundingsObjects
 	link    io.Closer
 	orders  surroundingsOrders
+	// ended is how many lanes ended before what is measured began, and pending how
+	// many never will.
+	ended, pending int
 	// thread receives for the outside device.
 	thread int
 }
@@ -96,16 +99,17 @@ func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) 
 		judged = 1
 	}
 	for name, value := range map[string]any{
-		surroundingsVarCoordinator:  toPeer(protocol.Member{Address: self()}),
-		surroundingsVarReplicas:     replicas,
-		surroundingsVarReplicaCount: uint32(s.Replicas),
-		surroundingsVarEpoch:        uint32(epoch),
-		surroundingsVarLaneCount:    uint32(s.Lanes),
-		surroundingsVarFirstPort:    uint32(firstPort),
-		surroundingsVarKeyCount:     uint32(s.Keys),
-		surroundingsVarKeyLen:       uint32(s.KeySize),
-		surroundingsVarValueLen:     uint32(s.ValueSize),
-		surroundingsVarAudited:      judged,
+		surroundingsVarCoordinator:   toPeer(protocol.Member{Address: self()}),
+		surroundingsVarReplicas:      replicas,
+		surroundingsVarReplicaCount:  uint32(s.Replicas),
+		surroundingsVarEpoch:         uint32(epoch),
+		surroundingsVarLaneCount:     uint32(s.Lanes),
+		surroundingsVarFirstPort:     uint32(firstPort),
+		surroundingsVarKeyCount:      uint32(s.Keys),
+		surroundingsVarRegisterCount: uint32(s.registers()),
+		surroundingsVarKeyLen:        uint32(s.KeySize),
+		surroundingsVarValueLen:      uint32(s.ValueSize),
+		surroundingsVarAudited:       judged,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -125,19 +129,19 @@ func toPeer(m protocol.Member) surroundingsPeer {
 	return p
 }
 
-// furnish fills the tables of keys and lanes.
+// furnish fills the tables of registers and lanes.
 func (s *Surroundings) furnish() error {
-	for i, key := range makeKeys(s.site.Settings.Keys, s.site.Settings.KeySize) {
+	for i, key := range makeKeys(s.site.Settings.registers(), s.site.Settings.KeySize) {
 		value := makeValue(i, s.site.Settings.ValueSize)
-		entry := surroundingsKey{Hash: protocol.KeyHash(key), Digest: protocol.Digest(key, value)}
+		entry := surroundingsKeyRegister{Hash: protocol.KeyHash(key), Digest: protocol.Digest(key, value)}
 		copy(entry.Payload[:], append(key, value...))
-		if err := s.objects.Keys.Put(uint32(i), &entry); err != nil {
+		if err := s.objects.Registers.Put(uint32(i), &entry); err != nil {
 			return fmt.Errorf("enter key %d: %w", i, err)
 		}
 	}
 	for i := range s.site.Settings.Lanes {
 		lane := surroundingsLane{Key: uint32(i), Awaits: uint32(protocol.OpenResponse)}
-		lane.Address = toPeer(protocol.Member{Address: client(i)}).Address
+		lane.Address = toPeer(protocol.Member{Address: s.site.Settings.client(i)}).Address
 		if err := s.objects.Lanes.Put(uint32(i), &lane); err != nil {
 			return fmt.Errorf("enter lane %d: %w", i, err)
 		}
@@ -186,6 +190,10 @@ type Work struct {
 	InTurn bool
 	// Echo expects back what was sent.
 	Echo bool
+	// Pending is how many of the first lanes have a write open all the time, each of
+	// the key with its number, which the last replica has lost and all others have
+	// acknowledged. The lanes after them read without sessions, as there may be none left.
+	Pending int
 }
 
 // Start sends the first frame of each lane. All load ends after the time given,
@@ -199,7 +207,7 @@ func (s *Surroundings) begin(w Work, longest time.Duration) error {
 	if err := s.Change(w, longest); err != nil {
 		return err
 	}
-	return s.seed(w.Echo, 0, s.site.Settings.Lanes)
+	return s.seed(!w.Echo, 0, s.site.Settings.Lanes)
 }
 
 // Change gives the lanes other work.
@@ -211,7 +219,10 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 	return s.order(func(o *surroundingsOrders) {
 		*o = surroundingsOrders{Deadline: uint64(now.Nano() + longest.Nanoseconds()), Writes: uint32(w.Writes)}
 		if w.InTurn {
-			o.InTurn = 1
+			o.Choice = choiceInTurn
+		}
+		if w.Pending > 0 {
+			o.Withhold = 1
 		}
 		if w.Echo {
 			o.Echo = 1
@@ -219,23 +230,33 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 	})
 }
 
-// seed sends the first frames of lanes through a packet socket.
-func (s *Surroundings) seed(echo bool, from, to int) error {
+// The choices of keys in surroundings.h; at random is 0.
+const (
+	choiceInTurn = 1 + iota
+	choiceOwn
+)
+
+// seed has lanes begin, by frames through a packet socket. They go by the coordinator's
+// device to the surroundings, which send them back as the lanes' own: so a frame is
+// from the start as long as the longest that it will hold. With open each lane opens a
+// session; without, it goes on with the one it has, or none.
+func (s *Surroundings) seed(open bool, from, to int) error {
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(socket)
-	outside := &unix.SockaddrLinklayer{Ifindex: s.site.Outside}
+	device := &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}
 	for i := from; i < to; i++ {
-		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow}
-		if echo {
-			// As long as the frames of a read are on average.
+		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow,
+			Value: make([]byte, s.site.Settings.KeySize+s.site.Settings.ValueSize)}
+		if !open {
 			m.Type = protocol.ReadRequest
-			m.Key = make([]byte, s.site.Settings.KeySize)
-			m.Value = make([]byte, s.site.Settings.ValueSize/2)
 		}
-		if err := sendPatiently(socket, protocol.NewFrame(&m, client(i), self()), outside); err != nil {
+		frame := protocol.NewFrame(&m, self(), s.site.Settings.client(i))
+		// No message has this version, so the surroundings know it for a beginning.
+		frame[protocol.FrameOverhead+2] = 0
+		if err := sendPatiently(socket, frame, device); err != nil {
 			return fmt.Errorf("send the first frame of lane %d: %w", i, err)
 		}
 	}
@@ -269,7 +290,7 @@ func (s *Surroundings) Stop() error {
 		if err != nil {
 			return err
 		}
-		lost := s.site.Settings.Lanes - int(c.Parked)
+		lost := s.ended + s.site.Settings.Lanes - s.pending - int(c.Parked)
 		// A lane with a wrong answer never ends.
 		if lost <= int(c.wrong()) || time.Now().After(deadline) {
 			return c.verdict(lost)

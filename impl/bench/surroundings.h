@@ -6,9 +6,11 @@
 #include "frame.h"
 
 #define MAX_LANES 1024
-#define MAX_KEYS 4096
-/* Key and value of one key. More would not fit the room in front of a frame. */
+#define MAX_REGISTERS 4096
+/* Key and value of one key. */
 #define MAX_PAYLOAD 1384
+/* Of a key, where its variant is written; see struct key_register. */
+#define VARIANT_OFFSET 4
 
 /* Fixed when the program is loaded. */
 const volatile struct peer coordinator;
@@ -18,8 +20,9 @@ const volatile __u32 epoch = 1;
 const volatile __u32 lane_count = 64;
 /* The port of lane 0; the others follow. */
 const volatile __u32 first_port = 20000;
-/* A power of two. The index of a key is in the low bits of its hash. */
 const volatile __u32 key_count = 1024;
+/* A power of two. */
+const volatile __u32 register_count = 1024;
 const volatile __u32 key_len = 16;
 const volatile __u32 value_len = 64;
 /* Whether versions in answers are judged; a stateless forwarder gives none. */
@@ -31,12 +34,21 @@ struct orders {
 	__u64 deadline;
 	/* Writes among 1,000 operations. */
 	__u32 writes;
-	/* Keys are taken in turn, not at random. */
-	__u32 in_turn;
+	/* How keys are chosen: enum choice. */
+	__u32 choice;
 	/* Lanes end when their operation is complete. */
 	__u32 stop;
 	/* What comes back is what was sent: the peer is an echo. */
 	__u32 echo;
+	/* The last replica loses all writes, which therefore stay pending. */
+	__u32 withhold;
+	__u32 unused;
+};
+
+enum choice {
+	CHOICE_RANDOM,
+	CHOICE_IN_TURN,	/* each lane goes round all keys */
+	CHOICE_OWN,	/* each lane has a key of its own, that of its number */
 };
 
 struct orders control;
@@ -96,8 +108,18 @@ struct {
 	__type(value, struct lane);
 } lanes SEC(".maps");
 
-/* Every write of a key has the same value, so that digests need no computing. */
-struct key {
+/*
+ * What is known of a key, so that answers can be judged. Keys share registers if they
+ * are many, so that memory and cost are the same for any number of keys: key i has
+ * register i mod register_count, and its variant, i / register_count, in its bytes and
+ * in the upper half of its hash. For what is judged such keys are one: a write of the
+ * one is a write of the other, and no version may be older than one committed before.
+ *
+ * Every write of a register has the same value, so that digests need no computing;
+ * they are those of variant 0. No coordinator could tell.
+ */
+struct key_register {
+	/* Its index is in the low bits. */
 	__u64 hash;
 	/* Of the key alone followed by its value. */
 	__u32 digest;
@@ -109,12 +131,12 @@ struct key {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_KEYS);
+	__uint(max_entries, MAX_REGISTERS);
 	__type(key, __u32);
-	__type(value, struct key);
-} keys SEC(".maps");
+	__type(value, struct key_register);
+} registers SEC(".maps");
 
-/* What a replica holds of a key. */
+/* What a replica holds of a register. */
 struct record {
 	__u64 seq;
 	__u64 writer;
@@ -122,7 +144,7 @@ struct record {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_KEYS * MAX_MEMBERS);
+	__uint(max_entries, MAX_REGISTERS * MAX_MEMBERS);
 	__type(key, __u32);
 	__type(value, struct record);
 } records SEC(".maps");

@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type surroundingsKey struct {
+type surroundingsKeyRegister struct {
 	_       structs.HostLayout
 	Hash    uint64
 	Digest  uint32
@@ -43,9 +43,11 @@ type surroundingsOrders struct {
 	_        structs.HostLayout
 	Deadline uint64
 	Writes   uint32
-	InTurn   uint32
+	Choice   uint32
 	Stop     uint32
 	Echo     uint32
+	Withhold uint32
+	Unused   uint32
 }
 
 type surroundingsPeer struct {
@@ -84,9 +86,9 @@ type surroundingsTally struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	surroundingsMapKeys          = "keys"
 	surroundingsMapLanes         = "lanes"
 	surroundingsMapRecords       = "records"
+	surroundingsMapRegisters     = "registers"
 	surroundingsProgSurroundings = "surroundings"
 	surroundingsVarAudited       = "audited"
 	surroundingsVarControl       = "control"
@@ -98,6 +100,7 @@ const (
 	surroundingsVarKeyLen        = "key_len"
 	surroundingsVarLaneCount     = "lane_count"
 	surroundingsVarRandomState   = "random_state"
+	surroundingsVarRegisterCount = "register_count"
 	surroundingsVarReplicaCount  = "replica_count"
 	surroundingsVarReplicas      = "replicas"
 	surroundingsVarValueLen      = "value_len"
@@ -152,28 +155,29 @@ type surroundingsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type surroundingsMapSpecs struct {
-	Keys    *ebpf.MapSpec `ebpf:"keys"`
-	Lanes   *ebpf.MapSpec `ebpf:"lanes"`
-	Records *ebpf.MapSpec `ebpf:"records"`
+	Lanes     *ebpf.MapSpec `ebpf:"lanes"`
+	Records   *ebpf.MapSpec `ebpf:"records"`
+	Registers *ebpf.MapSpec `ebpf:"registers"`
 }
 
 // surroundingsVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type surroundingsVariableSpecs struct {
-	Audited      *ebpf.VariableSpec `ebpf:"audited"`
-	Control      *ebpf.VariableSpec `ebpf:"control"`
-	Coordinator  *ebpf.VariableSpec `ebpf:"coordinator"`
-	Counts       *ebpf.VariableSpec `ebpf:"counts"`
-	Epoch        *ebpf.VariableSpec `ebpf:"epoch"`
-	FirstPort    *ebpf.VariableSpec `ebpf:"first_port"`
-	KeyCount     *ebpf.VariableSpec `ebpf:"key_count"`
-	KeyLen       *ebpf.VariableSpec `ebpf:"key_len"`
-	LaneCount    *ebpf.VariableSpec `ebpf:"lane_count"`
-	RandomState  *ebpf.VariableSpec `ebpf:"random_state"`
-	ReplicaCount *ebpf.VariableSpec `ebpf:"replica_count"`
-	Replicas     *ebpf.VariableSpec `ebpf:"replicas"`
-	ValueLen     *ebpf.VariableSpec `ebpf:"value_len"`
+	Audited       *ebpf.VariableSpec `ebpf:"audited"`
+	Control       *ebpf.VariableSpec `ebpf:"control"`
+	Coordinator   *ebpf.VariableSpec `ebpf:"coordinator"`
+	Counts        *ebpf.VariableSpec `ebpf:"counts"`
+	Epoch         *ebpf.VariableSpec `ebpf:"epoch"`
+	FirstPort     *ebpf.VariableSpec `ebpf:"first_port"`
+	KeyCount      *ebpf.VariableSpec `ebpf:"key_count"`
+	KeyLen        *ebpf.VariableSpec `ebpf:"key_len"`
+	LaneCount     *ebpf.VariableSpec `ebpf:"lane_count"`
+	RandomState   *ebpf.VariableSpec `ebpf:"random_state"`
+	RegisterCount *ebpf.VariableSpec `ebpf:"register_count"`
+	ReplicaCount  *ebpf.VariableSpec `ebpf:"replica_count"`
+	Replicas      *ebpf.VariableSpec `ebpf:"replicas"`
+	ValueLen      *ebpf.VariableSpec `ebpf:"value_len"`
 }
 
 // surroundingsObjects contains all objects after they have been loaded into the kernel.
@@ -196,16 +200,16 @@ func (o *surroundingsObjects) Close() error {
 //
 // It can be passed to loadSurroundingsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type surroundingsMaps struct {
-	Keys    *ebpf.Map `ebpf:"keys"`
-	Lanes   *ebpf.Map `ebpf:"lanes"`
-	Records *ebpf.Map `ebpf:"records"`
+	Lanes     *ebpf.Map `ebpf:"lanes"`
+	Records   *ebpf.Map `ebpf:"records"`
+	Registers *ebpf.Map `ebpf:"registers"`
 }
 
 func (m *surroundingsMaps) Close() error {
 	return _SurroundingsClose(
-		m.Keys,
 		m.Lanes,
 		m.Records,
+		m.Registers,
 	)
 }
 
@@ -213,19 +217,20 @@ func (m *surroundingsMaps) Close() error {
 //
 // It can be passed to loadSurroundingsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type surroundingsVariables struct {
-	Audited      *ebpf.Variable `ebpf:"audited"`
-	Control      *ebpf.Variable `ebpf:"control"`
-	Coordinator  *ebpf.Variable `ebpf:"coordinator"`
-	Counts       *ebpf.Variable `ebpf:"counts"`
-	Epoch        *ebpf.Variable `ebpf:"epoch"`
-	FirstPort    *ebpf.Variable `ebpf:"first_port"`
-	KeyCount     *ebpf.Variable `ebpf:"key_count"`
-	KeyLen       *ebpf.Variable `ebpf:"key_len"`
-	LaneCount    *ebpf.Variable `ebpf:"lane_count"`
-	RandomState  *ebpf.Variable `ebpf:"random_state"`
-	ReplicaCount *ebpf.Variable `ebpf:"replica_count"`
-	Replicas     *ebpf.Variable `ebpf:"replicas"`
-	ValueLen     *ebpf.Variable `ebpf:"value_len"`
+	Audited       *ebpf.Variable `ebpf:"audited"`
+	Control       *ebpf.Variable `ebpf:"control"`
+	Coordinator   *ebpf.Variable `ebpf:"coordinator"`
+	Counts        *ebpf.Variable `ebpf:"counts"`
+	Epoch         *ebpf.Variable `ebpf:"epoch"`
+	FirstPort     *ebpf.Variable `ebpf:"first_port"`
+	KeyCount      *ebpf.Variable `ebpf:"key_count"`
+	KeyLen        *ebpf.Variable `ebpf:"key_len"`
+	LaneCount     *ebpf.Variable `ebpf:"lane_count"`
+	RandomState   *ebpf.Variable `ebpf:"random_state"`
+	RegisterCount *ebpf.Variable `ebpf:"register_count"`
+	ReplicaCount  *ebpf.Variable `ebpf:"replica_count"`
+	Replicas      *ebpf.Variable `ebpf:"replicas"`
+	ValueLen      *ebpf.Variable `ebpf:"value_len"`
 }
 
 // surroundingsPrograms contains all programs after they have been loaded into the kernel.
