@@ -169,11 +169,14 @@ bench: build ## the coordinator alone, and whole systems by their coordinator, a
 	@scripts/setup test
 	$(BIN)/bench --dir build/bench
 
+# GROWTH has flags for build/bin/growth, such as GROWTH="--only replicas --rounds 3", and
 # SYSTEMS has flags for build/bin/systems, such as SYSTEMS="--only dalio,etcd --rounds 3".
+GROWTH ?=
 SYSTEMS ?=
 .PHONY: bench-full
-bench-full: bench ## and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
+bench-full: bench ## and how cost and memory grow; and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
 	@scripts/setup test
+	$(BIN)/growth --dir build/bench $(GROWTH)
 	$(BIN)/systems --dir build/bench $(SYSTEMS)
 
 .PHONY: costs

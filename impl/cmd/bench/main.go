@@ -58,7 +58,7 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.settings.Replicas, "replicas", c.settings.Replicas, "replicas, 1 to 16")
 	f.IntVar(&c.settings.InFlight, "in-flight", c.settings.InFlight, "frames on their way at a time: clients are as many as make them")
 	f.IntVar(&c.settings.Lanes, "lanes", c.settings.Lanes, "clients, each with one request open, 0 for as many as -in-flight says")
-	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys, a power of two")
+	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys")
 	f.IntVar(&c.settings.KeySize, "key-size", c.settings.KeySize, "bytes of a key")
 	f.IntVar(&c.settings.ValueSize, "value-size", c.settings.ValueSize, "bytes of a value")
 	f.IntVar(&c.whole.Rounds, "whole-rounds", c.whole.Rounds, "rounds of whole systems, 0 to leave them out")
