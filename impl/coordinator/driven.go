@@ -44,7 +44,6 @@ type Driver struct {
 type Driven struct {
 	m        *manager
 	failures int
-	probed   time.Time
 }
 
 // DataPlane is what a control plane needs of a data plane.
@@ -70,7 +69,7 @@ func Drive(o Options, data DataPlane, adopt bool, d Driver) (*Driven, error) {
 	c.prober = drivenProber(d.Probes, d.LeaseNow)
 	c.manager = newManager(c, func() {})
 	c.manager.peers = drivenProber(d.Peers, d.LeaseNow)
-	return &Driven{m: c.manager, probed: o.now()}, nil
+	return &Driven{m: c.manager}, nil
 }
 
 func drivenProber(conn net.PacketConn, now func() time.Duration) *prober {
@@ -83,7 +82,7 @@ func (d *Driven) Step() time.Duration { return d.m.step(d.m.options.background()
 
 // Probe asks members, or the coordinator that is stood by for, whether they are there.
 // It is due every ProbeInterval.
-func (d *Driven) Probe() { d.probed = d.m.probeSince(d.probed) }
+func (d *Driven) Probe() { d.m.probeOnce() }
 
 // Settle tells members what is settled. It is due every SettleInterval.
 func (d *Driven) Settle() error { return d.m.settleOnce(d.m.options.background()) }

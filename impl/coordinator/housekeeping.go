@@ -34,22 +34,19 @@ const (
 func (m *manager) probe(ctx context.Context) {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
-	for last := m.options.now(); ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		last = m.probeSince(last)
+		m.probeOnce()
 	}
 }
 
-// probeSince probes, after the last time, and returns the time.
-func (m *manager) probeSince(last time.Time) time.Time {
-	now := m.options.now()
-	if now.Sub(last) > asleep {
-		m.excuseAll(now)
-	}
+// probeOnce probes all, which is due every probeInterval.
+func (m *manager) probeOnce() {
+	m.noteAwake(m.options.now())
 	m.mu.Lock()
 	known := m.known
 	m.mu.Unlock()
@@ -60,7 +57,18 @@ func (m *manager) probeSince(last time.Time) time.Time {
 	} else if known.Coordinator != "" && known.Coordinator != m.options.Name {
 		m.peers.probe(known.Address, known.Epoch, 0)
 	}
-	return now
+}
+
+// noteAwake takes note that this process runs. If it did not for a while, it waits for
+// everybody anew: what came first since must not be all that is believed to live.
+func (m *manager) noteAwake(now time.Time) {
+	m.mu.Lock()
+	slept := now.Sub(m.awake)
+	m.awake = now
+	m.mu.Unlock()
+	if slept > asleep {
+		m.excuseAll(now)
+	}
 }
 
 // excuseAll begins to wait anew for everybody: it is this process that was not

@@ -76,6 +76,8 @@ type manager struct {
 	hurry context.CancelFunc
 	// trouble is what the last step failed with, for people to see.
 	trouble string
+	// awake is when this process is known to have run last.
+	awake   time.Time
 	peer    peer
 	floor   floor
 	present []config.Presence
@@ -108,7 +110,7 @@ func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
 // newManager returns a manager that does nothing yet.
 func newManager(c *Coordinator, cancel context.CancelFunc) *manager {
 	o := c.options
-	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: o.now(), cancel: cancel,
+	m := &manager{Coordinator: c, shared: o.Shared, steps: membership.NewManager(), began: o.now(), awake: o.now(), cancel: cancel,
 		ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
 	m.asker = &asker{shard: o.Shard, rate: o.CatchUpRate, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
 	m.swaps = &swaps{Store: o.Shared}

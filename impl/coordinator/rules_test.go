@@ -58,7 +58,7 @@ func ruled(data dataPlane) (*manager, *stored) {
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	store := &stored{config: config.Config{Epoch: 5, Coordinator: "a", Generation: 1, MinMembers: 1, Sessions: 64}}
 	m := &manager{Coordinator: &Coordinator{options: o, plane: &plane{data: data}}, shared: store, steps: membership.NewManager(),
-		began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
+		began: time.Now(), awake: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), followers: map[netip.AddrPort]*follower{}}
 	m.asker = &asker{shard: o.Shard, sources: map[protocol.ReplicaID]config.Member{}, clientAt: m.clientAt}
 	m.executor = &membership.Executor{Plane: m.plane, Replicas: m.asker, Store: store, Now: m.now}
 	for i := range 3 {
@@ -238,6 +238,30 @@ func TestMintingLooksAtThePendingWrites(t *testing.T) {
 	}
 	if len(store.swaps) != 1 || a.Members[0].ID.Index() != 3 {
 		t.Errorf("minted %+v, want index 3: a pending write counts 2", a.Members)
+	}
+}
+
+// TestWhoWakesUpWaitsForAllAnew: after a time in which this process did not run, one
+// member is heard before it has probed again. The others were not silent; after a time
+// in which it did run, they were.
+func TestWhoWakesUpWaitsForAllAnew(t *testing.T) {
+	for _, c := range []struct {
+		since     time.Duration
+		suspected bool
+	}{{time.Second, false}, {probeInterval, true}} {
+		m, store := ruled(&still{})
+		m.options.SuspectAfter = 200 * time.Millisecond
+		m.awake = time.Now().Add(-c.since)
+		for _, f := range m.followers {
+			f.begun, f.heard = f.begun.Add(-time.Minute), f.heard.Add(-time.Second)
+		}
+		m.followers[placeOf(0)].hear(time.Now(), true)
+		v := m.view()
+		for i, member := range store.config.Members {
+			if got, want := v.Replicas[member.Address].Suspected, c.suspected && i != 0; got != want {
+				t.Errorf("awake %v ago: member %d is suspected: %v, want %v", c.since, i, got, want)
+			}
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type peer struct {
 // view gathers what is known for the next step to be named.
 func (m *manager) view() membership.View {
 	now := m.options.now()
+	m.noteAwake(now)
 	kernel := m.plane.view()
 	m.mu.Lock()
 	known, wanted := m.known, m.wanted
