@@ -15,6 +15,8 @@ import (
 type Programs struct {
 	// Coordinator and Echo are built from C, Golang from Go.
 	Coordinator, Echo, Golang string
+	// Awake keeps a processor from falling idle; no contender.
+	Awake string
 }
 
 // Coordinators are the coordinators among them, "c" first.
@@ -37,10 +39,12 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Programs{}, fmt.Errorf("make the folder for programs: %w", err)
 	}
-	built := Programs{filepath.Join(dir, "c-coordinator"), filepath.Join(dir, "c-echo"), filepath.Join(dir, "go-coordinator")}
+	built := Programs{Coordinator: filepath.Join(dir, "c-coordinator"), Echo: filepath.Join(dir, "c-echo"),
+		Golang: filepath.Join(dir, "go-coordinator"), Awake: filepath.Join(dir, "awake")}
 	for output, sources := range map[string][]string{
 		built.Coordinator: {"main.c", "handlers.c", "outbox.c", "socket.c"},
 		built.Echo:        {"echo.c", "socket.c"},
+		built.Awake:       {"awake.c"},
 	} {
 		if err := compile(ctx, root, output, sources); err != nil {
 			return Programs{}, err

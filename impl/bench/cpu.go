@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -81,32 +81,60 @@ func preempt(cpu int) error {
 	return schedule(0, 2, unix.SCHED_FLAG_RESET_ON_FORK)
 }
 
-// keepAwake keeps a processor from falling idle until the function that it
-// returns is called, or the time is over. To wake a thread of an idle processor
-// takes an interrupt of it, which in a virtual machine is dear, and which the
-// coordinator would pay for, the more often the smaller its batches are. What
-// runs here has the priority of the load, and yields to it all the time.
-func keepAwake(cpu int, longest time.Duration) (rest func() error) {
-	var stop atomic.Bool
-	result := make(chan error, 1)
-	go func() {
-		// The thread ends with the goroutine.
-		runtime.LockOSThread()
-		if err := errors.Join(pin(0, cpu), schedule(0, 1, unix.SCHED_FLAG_RESET_ON_FORK)); err != nil {
-			result <- err
-			return
+// wakers are processes that keep processors from falling idle. To wake a thread of an
+// idle processor takes an interrupt of it, which in a virtual machine is dear, and which
+// the coordinator would pay for, the more often the smaller its batches are. They get the
+// priority of the load, and yield to it all the time. (A goroutine that did the same would
+// be preempted by the runtime every 10 ms, and then wait for threads of the runtime that
+// have no such priority.)
+type wakers []*exec.Cmd
+
+// keepAwake starts the program given for each of the processors. As yet they have no
+// priority: what runs before all others is not to be waited for by others. They end at
+// the latest when the calling thread does, and after the time given.
+func keepAwake(program string, longest time.Duration, cpus ...int) (wakers, error) {
+	var w wakers
+	seconds := int(longest/time.Second) + 1
+	for _, cpu := range cpus {
+		command, err := startReady(program, []string{strconv.Itoa(cpu), strconv.Itoa(seconds)})
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("keep processor %d awake: %w", cpu, err), w.end())
 		}
-		for deadline := time.Now().Add(longest); !stop.Load() && time.Now().Before(deadline); {
-			for range 256 {
-				unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-			}
-		}
-		result <- nil
-	}()
-	return func() error {
-		stop.Store(true)
-		return <-result
+		w = append(w, command)
 	}
+	return w, nil
+}
+
+// rise gives them their priority.
+func (w wakers) rise() error {
+	for _, command := range w {
+		if err := prefer(command.Process.Pid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kill lets processors fall idle, and waits for nobody.
+func (w wakers) kill() error {
+	var err error
+	for _, command := range w {
+		err = errors.Join(err, command.Process.Kill())
+	}
+	return err
+}
+
+// end kills them, unless that is done, and waits for them.
+func (w wakers) end() error {
+	err := w.kill()
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	for _, command := range w {
+		// They end by a signal, which Wait takes for a failure.
+		_ = command.Wait()
+	}
+	return err
 }
 
 // Unhurried readies the runtime for a goroutine that must not wait for others:

@@ -178,7 +178,7 @@ func TestSuite(t *testing.T) {
 	settings.Lanes = 0
 	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
 	// a second when others wait for it, and a window must see more than that pause.
-	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond},
+	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond, Awake: programs.Awake},
 		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender(), TC{}}, Echo: echoContender()}
 	report, err := suite.Run(t.Context())
 	if err != nil {

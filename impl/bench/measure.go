@@ -29,11 +29,17 @@ func (s Settings) Workloads() []Workload {
 // echoWorkload is for an echo, which knows no reads and writes.
 var echoWorkload = Workload{"echo", Work{Echo: true}}
 
-// Timing says how long a sample takes.
+// Timing says how a sample is taken.
 type Timing struct {
+	// Warm is the load before the sample, and Window the length of it.
 	Warm   time.Duration
 	Window time.Duration
+	// Awake is the program that keeps processors from falling idle: Programs.Awake.
+	Awake string
 }
+
+// longest is when all load has ended, whatever happens.
+func (t Timing) longest() time.Duration { return t.Warm + t.Window + 10*time.Second }
 
 // Sample is one measurement of one contender.
 type Sample struct {
@@ -59,6 +65,8 @@ type Sample struct {
 	Operations uint64 `json:"operations"`
 	// Hops is how many reads were forwarded again because of the gate.
 	Hops uint64 `json:"gated_reads_forwarded_again"`
+	// Latency is nil if the operations were not timed.
+	Latency *Latency `json:"latency,omitempty"`
 }
 
 // instant is the state of all counters at one moment.
@@ -68,10 +76,14 @@ type instant struct {
 	inside, outside time.Duration
 	// processor is what the coordinator's processor worked, for whomever.
 	processor time.Duration
+	times     histogram
 }
 
 // Measure takes one sample at a site of its own.
 func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing) (sample Sample, err error) {
+	if w.Work.Timed {
+		s.Lanes = 1
+	}
 	if s.Lanes == 0 {
 		s.Lanes = s.lanesFor(w.Work)
 	}
@@ -101,10 +113,19 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 			return Sample{}, err
 		}
 	}
+	// The coordinator's own is busy unless there is one request at a time.
+	idle := []int{s.SurroundingsCPU}
+	if w.Work.Timed {
+		idle = append(idle, s.CoordinatorCPU)
+	}
 	var before, after instant
-	err = site.Do(func() error {
-		var err error
-		before, after, err = around.conduct(ctx, w.Work, inside, t)
+	err = site.Do(func() (err error) {
+		awake, err := keepAwake(t.Awake, t.longest(), idle...)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, awake.end()) }()
+		before, after, err = around.conduct(ctx, w.Work, inside, awake, t)
 		return err
 	})
 	if err != nil {
@@ -112,20 +133,25 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 	}
 	sample, err = before.until(after, c.Name(), w.Name)
 	sample.Lanes = s.Lanes
+	if w.Work.Timed {
+		sample.Latency = after.times.minus(&before.times).latency()
+	}
 	return sample, err
 }
 
 // conduct makes the load, and looks at all counters at both ends of the window.
 // It runs on the site's thread, which the load must not hold up.
-func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timing) (before, after instant, err error) {
+func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, awake wakers, t Timing) (before, after instant, err error) {
 	if err := preempt(s.site.Settings.SurroundingsCPU); err != nil {
 		return before, after, err
 	}
 	// Whatever happens, nothing keeps the processors busy afterwards.
 	defer func() { err = errors.Join(err, s.order(func(o *surroundingsOrders) { o.Stop = 1 })) }()
-	longest := t.Warm + t.Window + 10*time.Second
-	rest := keepAwake(s.site.Settings.SurroundingsCPU, longest)
-	defer func() { err = errors.Join(err, rest()) }()
+	defer func() { err = errors.Join(err, awake.kill()) }()
+	if err := awake.rise(); err != nil {
+		return before, after, err
+	}
+	longest := t.longest()
 	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
 	// A write has a frame for each replica on its way, so no more lanes can write
 	// than rings have room for; the others begin when the keys are filled.
@@ -137,7 +163,12 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, t Timi
 	if err := s.seed(!w.Echo, 0, first); err != nil {
 		return before, after, err
 	}
-	if err := s.awaitOperations(ctx, uint64(2*s.site.Settings.registers())); err != nil {
+	// Several lanes don't advance evenly.
+	rounds := 2
+	if lanes == 1 {
+		rounds = 1
+	}
+	if err := s.awaitOperations(ctx, uint64(rounds*s.site.Settings.registers())); err != nil {
 		return before, after, err
 	}
 	if w.Pending > 0 {
@@ -303,6 +334,9 @@ func (s *Surroundings) glance(inside []int) (instant, error) {
 	}
 	if i.counts, err = s.Counts(); err != nil {
 		return i, err
+	}
+	if err := s.objects.Times.Get(&i.times); err != nil {
+		return i, fmt.Errorf("read the times of operations: %w", err)
 	}
 	i.outside, err = cpuTime(s.thread)
 	return i, err

@@ -58,6 +58,9 @@ func (r *Report) PlotCPU(path string) error {
 			r.Settings.Load(), r.Settings.Replicas, r.Settings.KeySize, r.Settings.ValueSize, r.Rounds, r.Window),
 		Axis: "nanoseconds, logarithmic; less is better", Unit: "ns", Footer: r.Machine.String()}
 	for _, key := range r.combinations() {
+		if r.timed(key) {
+			continue
+		}
 		workload, contender := key[0], key[1]
 		row := PlotRow{Group: workload, Label: workload + ", " + contender, Ours: contender == "dalio",
 			Bound: contender == "limit" || contender == "echo", Samples: r.values(series{contender, workload, cpuOf})}

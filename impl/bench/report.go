@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -167,12 +168,15 @@ func (r *Report) Print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nworkload\tcontender\tns/op\tops/s\tcoordinator busy\tsurroundings busy\tothers on its processor\t\n")
 	for _, key := range r.combinations() {
+		if r.timed(key) {
+			continue
+		}
 		of := func(value func(Sample) float64) float64 { return Median(r.values(series{key[1], key[0], value})) }
 		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.0f %%\t%.0f %%\t%.0f %%\t\n", key[0], key[1], of(cpuOf), of(rateOf),
 			100*of(func(s Sample) float64 { return s.Busy }), 100*of(func(s Sample) float64 { return s.Outside }),
 			100*of(func(s Sample) float64 { return s.Foreign }))
 	}
-	if err := t.Flush(); err != nil {
+	if err := errors.Join(t.Flush(), r.printLatencies(out)); err != nil {
 		return fmt.Errorf("print the measurements: %w", err)
 	}
 	return nil

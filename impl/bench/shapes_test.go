@@ -66,7 +66,7 @@ func TestPending(t *testing.T) {
 	}
 	var before, after instant
 	err = site.Do(func() (err error) {
-		before, after, err = around.conduct(t.Context(), Work{Pending: pending}, []int{thread}, Timing{Window: 50 * time.Millisecond})
+		before, after, err = around.conduct(t.Context(), Work{Pending: pending}, []int{thread}, nil, Timing{Window: 50 * time.Millisecond})
 		return err
 	})
 	if err != nil {

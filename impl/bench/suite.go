@@ -16,12 +16,17 @@ import (
 type Suite struct {
 	Settings Settings
 	Timing   Timing
+	// Unloaded is the timing of the samples of unloaded latency, of which there are
+	// none if it has no window.
+	Unloaded Timing
 	Rounds   int
 	// Limit bounds Dalio from above, Rivals do the same work by other means, the
 	// first of them "c", and Echo bounds that one.
 	Dalio, Limit Contender
 	Rivals       []Contender
-	Echo         Contender
+	// UnloadedRivals are those whose unloaded latency is measured.
+	UnloadedRivals []Contender
+	Echo           Contender
 	// Progress is called before each sample, with the number of those done.
 	Progress func(done, all int, contender, workload string)
 }
@@ -44,7 +49,21 @@ func (s *Suite) jobs() []job {
 		// Next to the reads, which it is compared with.
 		all = slices.Insert(all, len(s.Rivals)+2, job{s.Echo, echoWorkload})
 	}
+	for _, w := range s.unloaded() {
+		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
+		for _, rival := range s.UnloadedRivals {
+			all = append(all, job{rival, w})
+		}
+	}
 	return all
+}
+
+// unloaded are the workloads of unloaded latency, if they are measured.
+func (s *Suite) unloaded() []Workload {
+	if s.Unloaded.Window == 0 {
+		return nil
+	}
+	return s.Settings.Unloaded()
 }
 
 // Run takes all samples.
@@ -61,7 +80,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 			if s.Progress != nil {
 				s.Progress(round*len(jobs)+i, s.Rounds*len(jobs), j.contender.Name(), j.workload.Name)
 			}
-			sample, again, err := MeasurePatiently(ctx, s.Settings, j.contender, j.workload, s.Timing)
+			sample, again, err := MeasurePatiently(ctx, s.Settings, j.contender, j.workload, s.timing(j.workload))
 			if err != nil {
 				return nil, fmt.Errorf("round %d: %w", round+1, err)
 			}
@@ -74,6 +93,13 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	s.compare(r)
 	r.Machine.LoadAfter = loadAverage()
 	return r, nil
+}
+
+func (s *Suite) timing(w Workload) Timing {
+	if w.Work.Timed {
+		return s.Unloaded
+	}
+	return s.Timing
 }
 
 // MeasurePatiently is Measure, but tries again, up to three times, when lanes were lost: a
@@ -131,7 +157,7 @@ func (s *Suite) Ratios() []Ratio {
 			series{s.Echo.Name(), echoWorkload.Name, packetsOf},
 			"packets in and out per second, the C coordinator's (reads) over a bare echo's"})
 	}
-	return all
+	return append(all, s.latencyRatios()...)
 }
 
 // compare fills in the ratios: each is the median of the ratios of the rounds.

@@ -124,7 +124,20 @@ static __always_inline int issue(struct xdp_md *ctx, struct lane *l, __u32 numbe
 	if (fill(ctx, k, 0, payload) ||
 	    bpf_xdp_store_bytes(ctx, FIXED_SIZE + VARIANT_OFFSET, &variant, sizeof(variant)))
 		return fault(FAULT_ROOM);
+	l->sent = control.timed ? bpf_ktime_get_ns() : 0;
 	return XDP_TX;
+}
+
+static __always_inline void note_time(__u64 took)
+{
+	__u32 doublings = 0;
+
+	while (doublings < TIME_DOUBLINGS && took >> doublings >= 2 << TIME_BITS)
+		doublings++;
+	took >>= doublings;
+	if (took >= 2 << TIME_BITS)
+		took = (2 << TIME_BITS) - 1;
+	times[((doublings << TIME_BITS) + took) % TIME_BUCKETS]++;
 }
 
 /* Ends the lane's operation, which is complete, and begins the next. */
@@ -176,6 +189,7 @@ static __always_inline int judge(const struct headers *h, const struct message *
 static __always_inline int receive_answer(struct xdp_md *ctx, struct headers *h, struct message *m)
 {
 	__u32 number = bpf_ntohs(h->udp.dest) - first_port, index;
+	__u64 now = control.timed ? bpf_ktime_get_ns() : 0;
 	struct lane *l = bpf_map_lookup_elem(&lanes, &number);
 	struct key_register *k;
 	int f;
@@ -204,6 +218,8 @@ static __always_inline int receive_answer(struct xdp_md *ctx, struct headers *h,
 		counts.writes++;
 	else
 		counts.reads++;
+	if (now && l->sent)
+		note_time(now - l->sent);
 	return proceed(ctx, l, number);
 }
 

@@ -43,6 +43,9 @@ type Surroundings struct {
 	// ended is how many lanes ended before what is measured began, and pending how
 	// many never will.
 	ended, pending int
+	// socket sends the first frames. Closing it waits for the kernel to have nobody
+	// look at it any more, which takes long while there is load.
+	socket int
 	// thread receives for the outside device.
 	thread int
 }
@@ -58,7 +61,7 @@ func Surround(site *Site, audited bool) (*Surroundings, error) {
 	if err := configureSurroundings(spec, site.Settings, audited); err != nil {
 		return nil, fmt.Errorf("configure the surroundings: %w", err)
 	}
-	s := &Surroundings{site: site}
+	s := &Surroundings{site: site, socket: -1}
 	if err := spec.LoadAndAssign(&s.objects, nil); err != nil {
 		return nil, fmt.Errorf("load the surroundings: %w", explain(err))
 	}
@@ -66,6 +69,10 @@ func Surround(site *Site, audited bool) (*Surroundings, error) {
 		var err error
 		s.link, err = link.AttachXDP(link.XDPOptions{Program: s.objects.Surroundings, Interface: site.Outside,
 			Flags: link.XDPDriverMode})
+		if err != nil {
+			return err
+		}
+		s.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
@@ -194,6 +201,8 @@ type Work struct {
 	// the key with its number, which the last replica has lost and all others have
 	// acknowledged. The lanes after them read without sessions, as there may be none left.
 	Pending int
+	// Timed has it noted how long each operation takes.
+	Timed bool
 }
 
 // Start sends the first frame of each lane. All load ends after the time given,
@@ -227,6 +236,9 @@ func (s *Surroundings) Change(w Work, longest time.Duration) error {
 		if w.Echo {
 			o.Echo = 1
 		}
+		if w.Timed {
+			o.Timed = 1
+		}
 	})
 }
 
@@ -241,11 +253,6 @@ const (
 // from the start as long as the longest that it will hold. With open each lane opens a
 // session; without, it goes on with the one it has, or none.
 func (s *Surroundings) seed(open bool, from, to int) error {
-	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open a packet socket: %w", err)
-	}
-	defer unix.Close(socket)
 	device := &unix.SockaddrLinklayer{Ifindex: s.site.Coordinator}
 	for i := from; i < to; i++ {
 		m := protocol.Message{Type: protocol.OpenRequest, Request: uint64(i+1) * protocol.OpenWindow,
@@ -256,7 +263,7 @@ func (s *Surroundings) seed(open bool, from, to int) error {
 		frame := protocol.NewFrame(&m, self(), s.site.Settings.client(i))
 		// No message has this version, so the surroundings know it for a beginning.
 		frame[protocol.FrameOverhead+2] = 0
-		if err := sendPatiently(socket, frame, device); err != nil {
+		if err := sendPatiently(s.socket, frame, device); err != nil {
 			return fmt.Errorf("send the first frame of lane %d: %w", i, err)
 		}
 	}
@@ -354,6 +361,9 @@ func (s *Surroundings) Close() error {
 	var err error
 	if s.link != nil {
 		err = s.link.Close()
+	}
+	if s.socket >= 0 {
+		err = errors.Join(err, unix.Close(s.socket))
 	}
 	return errors.Join(err, s.objects.Close())
 }

@@ -42,7 +42,8 @@ struct orders {
 	__u32 echo;
 	/* The last replica loses all writes, which therefore stay pending. */
 	__u32 withhold;
-	__u32 unused;
+	/* How long each operation takes is noted in the histogram. */
+	__u32 timed;
 };
 
 enum choice {
@@ -88,6 +89,16 @@ struct tally {
 
 struct tally counts;
 
+/*
+ * How many operations took how long, in nanoseconds: one bucket for each up to
+ * 127, and above that 64 for each doubling, to 2 seconds and all beyond.
+ */
+#define TIME_BITS 6
+#define TIME_DOUBLINGS 24
+#define TIME_BUCKETS ((TIME_DOUBLINGS + 2) << TIME_BITS)
+
+__u64 times[TIME_BUCKETS];
+
 struct lane {
 	struct address address;
 	__u32 key;
@@ -98,7 +109,9 @@ struct lane {
 	__u64 completed;
 	/* The type of the answer that the lane waits for. */
 	__u32 awaits;
-	__u32 unused[3];
+	__u32 unused;
+	/* When the request was sent, 0 if that was not noted. */
+	__u64 sent;
 };
 
 struct {

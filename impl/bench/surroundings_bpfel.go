@@ -36,7 +36,8 @@ type surroundingsLane struct {
 	Floor     uint64
 	Completed uint64
 	Awaits    uint32
-	Unused    [3]uint32
+	Unused    uint32
+	Sent      uint64
 }
 
 type surroundingsOrders struct {
@@ -47,7 +48,7 @@ type surroundingsOrders struct {
 	Stop     uint32
 	Echo     uint32
 	Withhold uint32
-	Unused   uint32
+	Timed    uint32
 }
 
 type surroundingsPeer struct {
@@ -103,6 +104,7 @@ const (
 	surroundingsVarRegisterCount = "register_count"
 	surroundingsVarReplicaCount  = "replica_count"
 	surroundingsVarReplicas      = "replicas"
+	surroundingsVarTimes         = "times"
 	surroundingsVarValueLen      = "value_len"
 )
 
@@ -177,6 +179,7 @@ type surroundingsVariableSpecs struct {
 	RegisterCount *ebpf.VariableSpec `ebpf:"register_count"`
 	ReplicaCount  *ebpf.VariableSpec `ebpf:"replica_count"`
 	Replicas      *ebpf.VariableSpec `ebpf:"replicas"`
+	Times         *ebpf.VariableSpec `ebpf:"times"`
 	ValueLen      *ebpf.VariableSpec `ebpf:"value_len"`
 }
 
@@ -230,6 +233,7 @@ type surroundingsVariables struct {
 	RegisterCount *ebpf.Variable `ebpf:"register_count"`
 	ReplicaCount  *ebpf.Variable `ebpf:"replica_count"`
 	Replicas      *ebpf.Variable `ebpf:"replicas"`
+	Times         *ebpf.Variable `ebpf:"times"`
 	ValueLen      *ebpf.Variable `ebpf:"value_len"`
 }
 

@@ -41,6 +41,7 @@ type config struct {
 	hotKey     bool
 	rounds     int
 	timing     bench.Timing
+	unloaded   time.Duration
 	settings   bench.Settings
 	whole      wholesystem.Settings
 }
@@ -55,6 +56,7 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
+	f.DurationVar(&c.unloaded, "unloaded", 150*time.Millisecond, "length of a sample of unloaded latency; 0 for none")
 	f.IntVar(&c.settings.Replicas, "replicas", c.settings.Replicas, "replicas, 1 to 16")
 	f.IntVar(&c.settings.InFlight, "in-flight", c.settings.InFlight, "frames on their way at a time: clients are as many as make them")
 	f.IntVar(&c.settings.Lanes, "lanes", c.settings.Lanes, "clients, each with one request open, 0 for as many as -in-flight says")
@@ -112,9 +114,11 @@ func run(ctx context.Context, c config) error {
 		fmt.Printf("dalio bench: coordinator on processor %d, clients and %d replicas in the kernel on processor %d, %s\n",
 			c.settings.CoordinatorCPU, c.settings.Replicas, c.settings.SurroundingsCPU, c.settings.Load())
 	}
+	c.timing.Awake = programs.Awake
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
-		Dalio: bench.Dalio{Object: c.object}, Limit: bench.Limit{},
+		Unloaded: bench.Timing{Warm: c.unloaded / 5, Window: c.unloaded, Awake: programs.Awake},
+		Dalio:    bench.Dalio{Object: c.object}, Limit: bench.Limit{},
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
@@ -122,6 +126,12 @@ func run(ctx context.Context, c config) error {
 		suite.Rivals = append(suite.Rivals, p)
 	}
 	suite.Rivals = append(suite.Rivals, bench.TC{})
+	// One message has nothing that could be cut into segments.
+	for _, r := range suite.Rivals {
+		if r.Name() != "c_gso" {
+			suite.UnloadedRivals = append(suite.UnloadedRivals, r)
+		}
+	}
 	report, err := suite.Run(ctx)
 	if err != nil {
 		return err
