@@ -145,6 +145,10 @@ func (p *parrot) actual(t *testing.T, payload []byte, from protocol.Address) []s
 	p.send(t, probe.Append(nil), p.probe)
 	buffer := make([]byte, 2048)
 	n, _, err := unix.Recvfrom(p.sockets[p.probe], buffer, 0)
+	for errors.Is(err, unix.EINTR) {
+		// The kernel does not resume a receive that has a timeout after a signal.
+		n, _, err = unix.Recvfrom(p.sockets[p.probe], buffer, 0)
+	}
 	if err != nil || n != protocol.HeaderSize {
 		t.Fatalf("answer to the probe: %d bytes, %v", n, err)
 	}
