@@ -31,7 +31,7 @@ const (
 	// blankFrame is the size of what a lane makes into frames, none of which is as long.
 	blankFrame = 192
 	// trafficPatience bounds the making of a run's frames.
-	trafficPatience = 30 * time.Second
+	trafficPatience = 2 * time.Minute
 )
 
 // kinds of frames, as in traffic_test.bpf.c.
