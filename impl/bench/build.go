@@ -40,11 +40,13 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 		return Programs{}, fmt.Errorf("make the folder for programs: %w", err)
 	}
 	built := Programs{Coordinator: filepath.Join(dir, "c-coordinator"), Echo: filepath.Join(dir, "c-echo"),
-		Golang: filepath.Join(dir, "go-coordinator"), Awake: filepath.Join(dir, "awake")}
+		Golang: filepath.Join(dir, "go-coordinator")}
+	if built.Awake, err = BuildAwake(ctx, dir); err != nil {
+		return Programs{}, err
+	}
 	for output, sources := range map[string][]string{
 		built.Coordinator: {"main.c", "handlers.c", "outbox.c", "socket.c"},
 		built.Echo:        {"echo.c", "socket.c"},
-		built.Awake:       {"awake.c"},
 	} {
 		if err := compile(ctx, root, output, sources); err != nil {
 			return Programs{}, err
@@ -56,6 +58,21 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 		return Programs{}, fmt.Errorf("build %s: %w\n%s", filepath.Base(built.Golang), err, out)
 	}
 	return built, nil
+}
+
+// BuildAwake compiles the program that keeps processors from falling idle, which Timing
+// needs, into a folder, and returns its path. The working directory must be in the source
+// tree.
+func BuildAwake(ctx context.Context, dir string) (string, error) {
+	root, err := sourceRoot()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the folder for programs: %w", err)
+	}
+	path := filepath.Join(dir, "awake")
+	return path, compile(ctx, root, path, []string{"awake.c"})
 }
 
 func compile(ctx context.Context, root, output string, sources []string) error {

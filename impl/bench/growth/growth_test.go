@@ -43,7 +43,11 @@ func TestRun(t *testing.T) {
 	all := slices.DeleteFunc(Curves(s), func(c Curve) bool { return c.Name() != "keys.read" && c.Panel != "gate" })
 	all[0].Points = all[0].Points[3:]
 	told := 0
-	r, err := Run(t.Context(), s, all, 1, bench.Timing{Window: 50 * time.Millisecond}, func(int, int) { told++ })
+	awake, err := bench.BuildAwake(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), s, all, 1, bench.Timing{Window: 50 * time.Millisecond, Awake: awake}, func(int, int) { told++ })
 	if err != nil {
 		t.Fatal(err)
 	}

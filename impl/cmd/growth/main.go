@@ -112,6 +112,9 @@ func curves(ctx context.Context, c config) error {
 	if settings.CoordinatorCPU, settings.SurroundingsCPU, err = bench.Processors(); err != nil {
 		return err
 	}
+	if c.timing.Awake, err = bench.BuildAwake(ctx, filepath.Join(c.dir, "bin")); err != nil {
+		return err
+	}
 	all := slices.DeleteFunc(growth.Curves(settings), func(curve growth.Curve) bool { return !c.only.MatchString(curve.Name()) })
 	if len(all) == 0 {
 		return errors.New("-only matches no curve")
