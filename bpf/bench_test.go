@@ -27,6 +27,8 @@ type handlerCase struct {
 	counts func(*counterSet) uint64
 	// leased has the clock be read, as where another coordinator could take over.
 	leased bool
+	// copied has the frame be a copy of a multicast, and the clone program run on it.
+	copied bool
 }
 
 const benchSlot = 3
@@ -68,29 +70,32 @@ func handlerCases() []handlerCase {
 	stale.Request--
 	open := protocol.Message{Type: protocol.OpenRequest, Request: 5}
 	probe := protocol.Message{Type: protocol.Probe}
+	multicast := write
+	multicast.Type, multicast.Epoch, multicast.Version, multicast.Writer, multicast.Client = protocol.Write, 1, version, session, client(0)
 	foreign, short := bytes.Clone(read), bytes.Clone(read)
 	foreign[33]++ // The last byte of the IP address that it is for.
 	short[39]--   // UDP's length.
 	settled := word(committedAcks)
 	return []handlerCase{
-		{"HandleReadRequest/forwarded", read, settled, 0, xdpTransmit, counted("forwarded"), false},
-		{"HandleReadRequest/forwarded, lease", read, settled, 0, xdpTransmit, counted("forwarded"), true},
-		{"HandleReadReply/released", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), false},
-		{"HandleReadReply/released, lease", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), true},
-		{"HandleReadReply/gated", toSelf(tombstone, replica(1).Address), word(2), 0, xdpTransmit, counted("gated"), false},
-		{"HandleWriteRequest/sequenced", toSelf(write, client(0)), 0, 1, xdpRedirect, counted("sequenced"), false},
-		{"HandleWriteRequest/retried", toSelf(write, client(0)), word(2), 0, xdpRedirect, counted("retried"), false},
-		{"HandleWriteRequest/stale", toSelf(stale, client(0)), settled, 0, xdpDrop, dropped(protocol.StaleRequest), false},
-		{"HandleWriteAck/acknowledged", toSelf(ack, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.Acknowledged), false},
-		{"HandleWriteAck/commit", toSelf(ack, replica(1).Address), word(5), 0, xdpTransmit, counted("commits"), false},
-		{"HandleWriteAck/late", toSelf(ack, replica(1).Address), settled, 0, xdpDrop, dropped(protocol.LateAck), false},
-		{"HandleWriteAck/of another write", toSelf(late, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleAck), false},
-		{"HandleWriteAck/of another epoch", toSelf(old, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleEpoch), false},
-		{"HandleWriteAck/of nobody", toSelf(ofNobody, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.UnknownReplica), false},
-		{"HandleOpenRequest/opened", toSelf(open, client(0)), 0, 1, xdpTransmit, counted("opened"), false},
-		{"probe, answered", toSelf(probe, client(0)), 0, 0, xdpTransmit, counted("probed"), false},
-		{"frame of a wrong length", short, 0, 0, xdpDrop, dropped(protocol.BadLength), false},
-		{"frame for another host", foreign, 0, 0, xdpPass, counted("passed"), false},
+		{"HandleReadRequest/forwarded", read, settled, 0, xdpTransmit, counted("forwarded"), false, false},
+		{"HandleReadRequest/forwarded, lease", read, settled, 0, xdpTransmit, counted("forwarded"), true, false},
+		{"HandleReadReply/released", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), false, false},
+		{"HandleReadReply/released, lease", toSelf(reply, replica(1).Address), settled, 0, xdpTransmit, counted("released"), true, false},
+		{"HandleReadReply/gated", toSelf(tombstone, replica(1).Address), word(2), 0, xdpTransmit, counted("gated"), false, false},
+		{"HandleWriteRequest/sequenced", toSelf(write, client(0)), 0, 1, xdpRedirect, counted("sequenced"), false, false},
+		{"HandleWriteRequest/retried", toSelf(write, client(0)), word(2), 0, xdpRedirect, counted("retried"), false, false},
+		{"clone, one copy of a write", toSelf(multicast, client(0)), word(0), 0, xdpPass, counted("clones"), false, true},
+		{"HandleWriteRequest/stale", toSelf(stale, client(0)), settled, 0, xdpDrop, dropped(protocol.StaleRequest), false, false},
+		{"HandleWriteAck/acknowledged", toSelf(ack, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.Acknowledged), false, false},
+		{"HandleWriteAck/commit", toSelf(ack, replica(1).Address), word(5), 0, xdpTransmit, counted("commits"), false, false},
+		{"HandleWriteAck/late", toSelf(ack, replica(1).Address), settled, 0, xdpDrop, dropped(protocol.LateAck), false, false},
+		{"HandleWriteAck/of another write", toSelf(late, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleAck), false, false},
+		{"HandleWriteAck/of another epoch", toSelf(old, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.StaleEpoch), false, false},
+		{"HandleWriteAck/of nobody", toSelf(ofNobody, replica(1).Address), word(1), 0, xdpDrop, dropped(protocol.UnknownReplica), false, false},
+		{"HandleOpenRequest/opened", toSelf(open, client(0)), 0, 1, xdpTransmit, counted("opened"), false, false},
+		{"probe, answered", toSelf(probe, client(0)), 0, 0, xdpTransmit, counted("probed"), false, false},
+		{"frame of a wrong length", short, 0, 0, xdpDrop, dropped(protocol.BadLength), false, false},
+		{"frame for another host", foreign, 0, 0, xdpPass, counted("passed"), false, false},
 	}
 }
 

@@ -53,9 +53,11 @@ type meter struct {
 	// entries are without a lease and with one.
 	entries [2]*entryObjects
 	// The least that were seen, in whole nanoseconds, as the kernel tells them: of the
-	// empty program, of what prepares a run, and of that with the handler after it.
-	empty, prepared float64
-	whole           []float64
+	// empty program, of what prepares a run and what prepares one on a copy, and of
+	// that with the handler after it.
+	empty    float64
+	prepared [2]float64
+	whole    []float64
 }
 
 func newMeter(t testing.TB, cases []handlerCase) *meter {
@@ -66,7 +68,7 @@ func newMeter(t testing.TB, cases []handlerCase) *meter {
 // newMeterOf is for an object that is changed before it is loaded.
 func newMeterOf(t testing.TB, cases []handlerCase, change func(*ebpf.CollectionSpec)) *meter {
 	t.Helper()
-	m := &meter{cases: cases, empty: math.Inf(1), prepared: math.Inf(1)}
+	m := &meter{cases: cases, empty: math.Inf(1), prepared: [2]float64{math.Inf(1), math.Inf(1)}}
 	for i, lease := range []time.Duration{0, 100 * 365 * 24 * time.Hour} {
 		// A session is free again at once, for opens.
 		spec, err := loadEntriesSpec(Options{Lease: lease})
@@ -99,15 +101,20 @@ func (m *meter) measure(t testing.TB, rounds int) {
 	for range rounds {
 		e := m.entries[0]
 		m.empty = min(m.empty, sample(e, m.cases[0], e.Empty, xdpPass))
-		m.prepared = min(m.prepared, sample(e, m.cases[0], e.PrepareOnly, xdpPass))
+		m.prepared[0] = min(m.prepared[0], sample(e, m.cases[0], e.PrepareOnly, xdpPass))
+		m.prepared[1] = min(m.prepared[1], sample(e, m.cases[0], e.PrepareCopyOnly, xdpPass))
 		for i, c := range m.cases {
 			if c.leased {
 				e = m.entries[1]
 			} else {
 				e = m.entries[0]
 			}
+			program := e.PrepareAndCoordinate
+			if c.copied {
+				program = e.PrepareCopyAndClone
+			}
 			before := readCounters(t, e.Counters)
-			m.whole[i] = min(m.whole[i], sample(e, c, e.PrepareAndCoordinate, c.want))
+			m.whole[i] = min(m.whole[i], sample(e, c, program, c.want))
 			after := readCounters(t, e.Counters)
 			all := after
 			// A signal has the kernel begin anew, so there may have been more runs.
@@ -122,7 +129,11 @@ func (m *meter) measure(t testing.TB, rounds int) {
 func (m *meter) costs() []cost {
 	var all []cost
 	for i, c := range m.cases {
-		net := max(0, m.whole[i]-m.prepared)
+		prepared := m.prepared[0]
+		if c.copied {
+			prepared = m.prepared[1]
+		}
+		net := max(0, m.whole[i]-prepared)
 		all = append(all, cost{c.name, net, math.Round(10*(net+m.empty)/m.empty) / 10, c.leased})
 	}
 	return all

@@ -77,6 +77,23 @@ static __always_inline int prepare(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* Also puts in front of the frame what a copy of a multicast comes with. */
+__u32 copies;
+
+static __always_inline int prepare_copy(struct xdp_md *ctx)
+{
+	struct multicast *meta;
+
+	if (prepare(ctx) != XDP_PASS)
+		return XDP_ABORTED;
+	meta = put_metadata(ctx);
+	if (!meta)
+		return XDP_ABORTED;
+	/* To three members, which need a nonce each three runs. */
+	*meta = (struct multicast){ .nonce = 1 + copies++ / 3, .targets = 7 };
+	return XDP_PASS;
+}
+
 SEC("xdp")
 int empty(struct xdp_md *ctx)
 {
@@ -95,4 +112,18 @@ int prepare_and_coordinate(struct xdp_md *ctx)
 	if (prepare(ctx) != XDP_PASS)
 		return XDP_ABORTED;
 	return coordinate(ctx);
+}
+
+SEC("xdp")
+int prepare_copy_only(struct xdp_md *ctx)
+{
+	return prepare_copy(ctx);
+}
+
+SEC("xdp")
+int prepare_copy_and_clone(struct xdp_md *ctx)
+{
+	if (prepare_copy(ctx) != XDP_PASS)
+		return XDP_ABORTED;
+	return address_clone(ctx, egress_ifindex);
 }

@@ -29,6 +29,8 @@ const (
 	entryProgCoordinator          = "coordinator"
 	entryProgEmpty                = "empty"
 	entryProgPrepareAndCoordinate = "prepare_and_coordinate"
+	entryProgPrepareCopyAndClone  = "prepare_copy_and_clone"
+	entryProgPrepareCopyOnly      = "prepare_copy_only"
 	entryProgPrepareOnly          = "prepare_only"
 	entryVarActive                = "active"
 	entryVarAnswered              = "answered"
@@ -37,6 +39,7 @@ const (
 	entryVarCoordinatorIp         = "coordinator_ip"
 	entryVarCoordinatorMac        = "coordinator_mac"
 	entryVarCoordinatorPort       = "coordinator_port"
+	entryVarCopies                = "copies"
 	entryVarDeBruijnIndex         = "de_bruijn_index"
 	entryVarDevices               = "devices"
 	entryVarEgressIfindex         = "egress_ifindex"
@@ -99,6 +102,8 @@ type entryProgramSpecs struct {
 	Coordinator          *ebpf.ProgramSpec `ebpf:"coordinator"`
 	Empty                *ebpf.ProgramSpec `ebpf:"empty"`
 	PrepareAndCoordinate *ebpf.ProgramSpec `ebpf:"prepare_and_coordinate"`
+	PrepareCopyAndClone  *ebpf.ProgramSpec `ebpf:"prepare_copy_and_clone"`
+	PrepareCopyOnly      *ebpf.ProgramSpec `ebpf:"prepare_copy_only"`
 	PrepareOnly          *ebpf.ProgramSpec `ebpf:"prepare_only"`
 }
 
@@ -126,6 +131,7 @@ type entryVariableSpecs struct {
 	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
+	Copies          *ebpf.VariableSpec `ebpf:"copies"`
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
@@ -192,6 +198,7 @@ type entryVariables struct {
 	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
 	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
 	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
+	Copies          *ebpf.Variable `ebpf:"copies"`
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
@@ -216,6 +223,8 @@ type entryPrograms struct {
 	Coordinator          *ebpf.Program `ebpf:"coordinator"`
 	Empty                *ebpf.Program `ebpf:"empty"`
 	PrepareAndCoordinate *ebpf.Program `ebpf:"prepare_and_coordinate"`
+	PrepareCopyAndClone  *ebpf.Program `ebpf:"prepare_copy_and_clone"`
+	PrepareCopyOnly      *ebpf.Program `ebpf:"prepare_copy_only"`
 	PrepareOnly          *ebpf.Program `ebpf:"prepare_only"`
 }
 
@@ -227,6 +236,8 @@ func (p *entryPrograms) Close() error {
 		p.Coordinator,
 		p.Empty,
 		p.PrepareAndCoordinate,
+		p.PrepareCopyAndClone,
+		p.PrepareCopyOnly,
 		p.PrepareOnly,
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
@@ -109,6 +110,10 @@ func MeasureMemory(ctx context.Context, s MemorySettings, executable, dir string
 	for _, kernelReads := range []bool{false, true} {
 		progress(fmt.Sprintf("a replica with %d keys, reads in the kernel: %v", s.Many, kernelReads))
 		m, err := s.replica(ctx, kernelReads, executable, filepath.Join(dir, "memory"))
+		if err == nil {
+			// What they have logged is of interest only after an error.
+			err = os.RemoveAll(filepath.Join(dir, "memory"))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("memory of a replica: %w", err)
 		}
