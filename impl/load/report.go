@@ -19,9 +19,11 @@ type Report struct {
 	// Outcomes counts operations by what they were (traces.Read, Write, Delete)
 	// and how they ended (traces.OK, Fail, Info).
 	Outcomes map[string]map[string]int
-	// Latency holds the nanoseconds of the OK operations of each kind, as a
-	// closed loop sees them.
+	// Latency holds the nanoseconds of the OK operations of each kind: in a closed
+	// loop since they began, in an open one since they were due.
 	Latency map[string]*hdrhistogram.Histogram
+	// Late holds for how many nanoseconds each operation was due when it began.
+	Late *hdrhistogram.Histogram
 	// ReadsByReplica counts OK reads by the id of the replica that answered.
 	ReadsByReplica map[uint32]int
 	// Retries counts requests sent again, and GatedReads the reads that the gate
@@ -37,6 +39,7 @@ func newReport() *Report {
 	r := &Report{
 		Outcomes:       map[string]map[string]int{},
 		Latency:        map[string]*hdrhistogram.Histogram{},
+		Late:           hdrhistogram.New(1, slowest, 3),
 		ReadsByReplica: map[uint32]int{},
 		Errors:         map[string]int{},
 	}
@@ -67,6 +70,10 @@ func (r *Report) add(f string, a Answer, took time.Duration) {
 	}
 }
 
+func (r *Report) late(by time.Duration) {
+	_ = r.Late.RecordValue(max(1, min(int64(by), slowest)))
+}
+
 func (r *Report) merge(other *Report) {
 	for f, outcomes := range other.Outcomes {
 		for outcome, n := range outcomes {
@@ -74,6 +81,7 @@ func (r *Report) merge(other *Report) {
 		}
 		r.Latency[f].Merge(other.Latency[f])
 	}
+	r.Late.Merge(other.Late)
 	for id, n := range other.ReadsByReplica {
 		r.ReadsByReplica[id] += n
 	}

@@ -48,6 +48,10 @@ type Options struct {
 	// Longest the time after which no more are begun; 0 is no limit.
 	Operations int
 	Longest    time.Duration
+	// Rate, if not 0, is how many operations a second are begun, whether or not those
+	// before have ended: an open loop. Each is due at a time of its own, from which its
+	// latency counts, and is begun then or as soon as a client is free. It needs Longest.
+	Rate float64
 	// Stop, when closed, has no more begun; those under way are ended. Nil is never.
 	Stop <-chan struct{}
 	// Deadline bounds each operation.
@@ -73,8 +77,16 @@ func Run(ctx context.Context, w Workload, o Options) (*Report, error) {
 	if len(o.Clients) == 0 || o.Deadline <= 0 {
 		return nil, errors.New("load: needs at least one client and a deadline for operations")
 	}
+	if o.Rate < 0 || o.Rate > 0 && o.Longest <= 0 {
+		return nil, errors.New("load: a rate must be positive, and needs an end")
+	}
 	r := &run{o: o, zipf: NewZipf(w.Keys, w.Skew), start: time.Now()}
 	r.process.Store(int64(len(o.Clients)))
+	if o.Rate > 0 {
+		scheduled, cancel := context.WithCancel(ctx)
+		defer cancel()
+		r.schedule = begin(scheduled, o.Rate, o.Longest, w.Seed)
+	}
 	reports := make([]*Report, len(o.Clients))
 	var wg sync.WaitGroup
 	for i, c := range o.Clients {
@@ -99,12 +111,14 @@ func Run(ctx context.Context, w Workload, o Options) (*Report, error) {
 
 // run is what the clients of one run share.
 type run struct {
-	o       Options
-	zipf    *Zipf
-	start   time.Time
-	begun   atomic.Int64
-	ended   atomic.Int64
-	unknown atomic.Int64
+	o     Options
+	zipf  *Zipf
+	start time.Time
+	// schedule is nil in a closed loop.
+	schedule *schedule
+	begun    atomic.Int64
+	ended    atomic.Int64
+	unknown  atomic.Int64
 	// process counts the processes of the history. One whose operation ended
 	// unknown is not used again, and its client goes on under a new number.
 	process atomic.Int64
@@ -112,10 +126,14 @@ type run struct {
 
 func (r *run) drive(ctx context.Context, c *choices, client Client, report *Report) {
 	process := c.client
-	for ctx.Err() == nil && r.another() {
+	for ctx.Err() == nil {
+		start, more := r.another()
+		if !more {
+			return
+		}
 		op := c.next()
 		r.invoke(process, op)
-		start := time.Now()
+		report.late(time.Since(start))
 		opCtx, cancel := context.WithTimeout(ctx, r.o.Deadline)
 		a := client.Do(opCtx, op.f, op.key, op.value)
 		cancel()
@@ -129,17 +147,26 @@ func (r *run) drive(ctx context.Context, c *choices, client Client, report *Repo
 	}
 }
 
-// another says whether one more operation is to be begun.
-func (r *run) another() bool {
-	if r.o.Longest > 0 && time.Since(r.start) >= r.o.Longest {
-		return false
+// another waits until one more operation is due, and says since when it is, or that
+// there are no more.
+func (r *run) another() (due time.Time, more bool) {
+	// What is due is begun, be it late: to leave it out would leave out the slowest.
+	if r.schedule == nil && r.o.Longest > 0 && time.Since(r.start) >= r.o.Longest {
+		return due, false
 	}
 	select {
 	case <-r.o.Stop:
-		return false
+		return due, false
 	default:
 	}
-	return r.o.Operations == 0 || r.begun.Add(1) <= int64(r.o.Operations)
+	if r.o.Operations != 0 && r.begun.Add(1) > int64(r.o.Operations) {
+		return due, false
+	}
+	if r.schedule == nil {
+		return time.Now(), true
+	}
+	due, more = <-r.schedule.due
+	return due, more
 }
 
 func (r *run) invoke(process int, op operation) {
