@@ -42,6 +42,9 @@ func (c *Cluster) shutdown() error {
 	if c.Etcd != nil && !c.durable {
 		problems = append(problems, os.RemoveAll(c.etcdDir()))
 	}
+	if c.pass != nil {
+		problems = append(problems, c.pass.Close())
+	}
 	problems = append(problems, c.dropDisks())
 	return errors.Join(append(problems, c.Rack.Close())...)
 }

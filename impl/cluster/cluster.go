@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,10 @@ type Options struct {
 	CoordinatorFlags []string
 	// Events has the processes record what they do, in the folder events below Dir.
 	Events bool
+	// Switched has frames pass an XDP program in place of the bridge: see
+	// fabric.Options. The replicas must run with --kernel-reads=on, and there is neither
+	// etcd nor faults.
+	Switched bool
 	// ReplicaFlags are more flags for every replica.
 	ReplicaFlags []string
 	// Seed determines the faults of the network, of which there are none until
@@ -90,7 +95,9 @@ type Cluster struct {
 	// StatusSocket is where the coordinator tells its status.
 	StatusSocket string
 
-	dir        string
+	dir string
+	// pass is the program on the clients' device, if the rack is switched.
+	pass       io.Closer
 	durable    bool
 	events     bool
 	diskBytes  int64
@@ -118,6 +125,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Coordinators < 0 || o.Coordinators > MaxCoordinators {
 		return nil, fmt.Errorf("start shard: %d coordinators, want 0 to %d", o.Coordinators, MaxCoordinators)
 	}
+	if o.Switched && o.Coordinators > 0 {
+		return nil, errors.New("start shard: a switched one has no etcd, and so one coordinator whose members never change")
+	}
 	if o.Durable && o.Coordinators == 0 {
 		return nil, errors.New("start shard: durable replicas need coordinators whose members can change")
 	}
@@ -139,7 +149,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
 	// The end of ctx ends the processes in good order before the network.
-	rack, err := fabric.New(context.WithoutCancel(ctx), fabric.Options{Seed: o.Seed})
+	rack, err := fabric.New(context.WithoutCancel(ctx), fabric.Options{Seed: o.Seed, Switched: o.Switched})
 	if err != nil {
 		return nil, fmt.Errorf("start shard: %w", err)
 	}
@@ -165,6 +175,11 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 	var err error
 	if c.Client, err = c.Rack.AddNode("client", clientHost); err != nil {
 		return err
+	}
+	if o.Switched {
+		if c.pass, err = c.Client.AttachPass(); err != nil {
+			return err
+		}
 	}
 	shared := o.Coordinators > 0
 	if shared {

@@ -4,7 +4,9 @@
 // network namespace, and one more namespace for each node, joined to the
 // bridge by a veth pair. Its links lose, duplicate, delay and reorder frames
 // when told to, in each direction on its own, by a seeded sequence that a test
-// can replay.
+// can replay. A rack for measurements can be switched: frames go from link to link by an
+// XDP program, past the bridge and without faults, because a bridge is work that no host
+// has where there is a switch between machines.
 //
 // The kernel owns the rack through the process: namespaces live in file
 // descriptors, and their names in /run/netns are symbolic links to those. When

@@ -2,7 +2,13 @@
 
 package fabric
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// errSwitched is returned for faults where frames don't come by where they are made.
+var errSwitched = errors.New("the rack is switched, and has no faults")
 
 func (n *Node) direction(direction Direction) uint32 {
 	return uint32(n.index)*2 + uint32(direction)
@@ -13,6 +19,9 @@ func (n *Node) direction(direction Direction) uint32 {
 func (n *Node) SetFaults(direction Direction, wanted Faults) error {
 	if err := wanted.validate(); err != nil {
 		return fmt.Errorf("set faults %s %s: %w", direction, n.Name, err)
+	}
+	if n.rack.ports != nil {
+		return fmt.Errorf("set faults %s %s: %w", direction, n.Name, errSwitched)
 	}
 	key := n.direction(direction)
 	f := n.rack.faults
@@ -42,6 +51,9 @@ func (n *Node) Cut(direction Direction) error { return n.setCut(direction, true)
 func (n *Node) Mend(direction Direction) error { return n.setCut(direction, false) }
 
 func (n *Node) setCut(direction Direction, cut bool) error {
+	if n.rack.ports != nil {
+		return fmt.Errorf("cut or mend %s %s: %w", direction, n.Name, errSwitched)
+	}
 	key := n.direction(direction)
 	f := n.rack.faults
 	err := f.change(key, func() {

@@ -27,13 +27,21 @@ var nodeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 type Options struct {
 	// Seed determines every random decision of the links.
 	Seed uint64
+	// Switched has an XDP program hand frames from link to link, which costs the machine
+	// less than the bridge: what a switch does costs hosts nothing. Links have no faults
+	// then, and a node receives only while an XDP program is on its device; see
+	// Node.AttachPass.
+	Switched bool
 }
 
 // Rack is a bridge and the nodes joined to it.
 type Rack struct {
-	lease  *lease
-	core   *Namespace
-	pass   *ebpf.Program
+	lease *lease
+	core  *Namespace
+	pass  *ebpf.Program
+	// relay is the program of the ports: pass or the switch, which has ports.
+	relay  *ebpf.Program
+	ports  *ebpf.Map
 	faults *faults
 	starts *starter
 	close  func() error
@@ -82,6 +90,12 @@ func (r *Rack) build(options Options) error {
 	}
 	if r.pass, err = loadPass(); err != nil {
 		return err
+	}
+	r.relay = r.pass
+	if options.Switched {
+		if r.relay, r.ports, err = loadSwitch(); err != nil {
+			return err
+		}
 	}
 	if r.faults, err = newFaults(r.core, options.Seed); err != nil {
 		return err
@@ -139,12 +153,12 @@ func (r *Rack) join(node *Node) error {
 			return err
 		}
 		node.xdp, err = link.AttachXDP(link.XDPOptions{
-			Program: r.pass, Interface: port, Flags: link.XDPDriverMode,
+			Program: r.relay, Interface: port, Flags: link.XDPDriverMode,
 		})
 		if err != nil {
-			return fmt.Errorf("attach pass program: %w", err)
+			return fmt.Errorf("attach the port's program: %w", err)
 		}
-		return nil
+		return r.enter(node, port)
 	})
 	if err != nil {
 		return err
@@ -199,6 +213,9 @@ func (r *Rack) shutdown() error {
 	}
 	if r.pass != nil {
 		problems = append(problems, r.pass.Close())
+	}
+	if r.ports != nil {
+		problems = append(problems, r.relay.Close(), r.ports.Close())
 	}
 	if r.core != nil {
 		problems = append(problems, removeName(r.core.Name()), r.core.Close())

@@ -208,7 +208,6 @@ func ethtool(socket int, device string, command, value uint32) error {
 // loadPass loads the program of the ports: a veth takes the frames that its
 // peer redirects or bounces only if it has an XDP program itself.
 func loadPass() (*ebpf.Program, error) {
-	const xdpPass = 2
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name:         "pass",
 		Type:         ebpf.XDP,

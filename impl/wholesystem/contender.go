@@ -69,8 +69,22 @@ func (c Sockets) Name() string { return c.Label }
 func (Sockets) Judged() bool { return true }
 
 func (c Sockets) start(s *shard) (io.Closer, error) {
-	return startProcess(s.node, c.Path, append(s.flags("%d,%v"), c.Args...))
+	pass, err := s.node.AttachPass()
+	if err != nil {
+		return nil, err
+	}
+	p, err := startProcess(s.node, c.Path, append(s.flags("%d,%v"), c.Args...))
+	if err != nil {
+		return nil, errors.Join(err, pass.Close())
+	}
+	return &onSockets{p, pass}, nil
 }
+
+// onSockets is a process, and the program by which frames come to it.
+type onSockets struct{ process, pass io.Closer }
+
+// Close ends both.
+func (o *onSockets) Close() error { return errors.Join(o.process.Close(), o.pass.Close()) }
 
 // flags say where to serve, for whom and in which epoch; pair is how id and address of
 // a replica are written.

@@ -14,6 +14,12 @@
 // So all contenders have the same replicas with the same keys, and take turns within a
 // round, so that what the machine does meanwhile meets all of them.
 //
+// Frames go from node to node by an XDP program in place of a bridge, since what is
+// between machines costs them nothing, and a bridge on this machine costs more than a
+// coordinator in XDP. Processes send what has one size and one receiver in one piece,
+// which the kernel cuts into datagrams (package datagram); the coordinator in C does not,
+// as it is quicker without where replicas answer reads in the kernel.
+//
 // A client is a lane of the client's protocol ([dalio/protocol.Session]), which opens
 // sessions, asks again what is overdue and checks what is answered, with one operation
 // open at a time. The lanes of a socket are driven by one goroutine: a goroutine for

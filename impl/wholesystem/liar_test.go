@@ -3,6 +3,7 @@
 package wholesystem
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -25,20 +26,24 @@ func (l *liar) start(s *shard) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runningLiar{socket: socket}
+	pass, err := s.node.AttachPass()
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	r := &runningLiar{socket: socket, pass: pass}
 	r.all.Go(func() { l.serve(datagram.NewConn(socket), s.epoch) })
 	return r, nil
 }
 
 type runningLiar struct {
-	socket io.Closer
-	all    sync.WaitGroup
+	socket, pass io.Closer
+	all          sync.WaitGroup
 }
 
 func (r *runningLiar) Close() error {
 	err := r.socket.Close()
 	r.all.Wait()
-	return err
+	return errors.Join(err, r.pass.Close())
 }
 
 func (l *liar) serve(c *datagram.Conn, epoch protocol.Epoch) {

@@ -36,7 +36,7 @@ type shard struct {
 func startShard(ctx context.Context, s Settings, executable, dir string) (*shard, error) {
 	reads := []string{"--kernel-reads=on", "--kernel-keys", strconv.Itoa(2 * s.Keys), "--kernel-room", strconv.Itoa(s.room())}
 	c, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(dir, "shard"), Replicas: s.Replicas, Executable: executable,
-		ReplicaFlags: reads, Seed: 1})
+		ReplicaFlags: reads, Switched: true, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
