@@ -32,8 +32,11 @@ type driver struct {
 	packets *net.UDPConn
 	conn    *datagram.Conn
 	to      netip.AddrPort
-	in, out *datagram.Batch
-	lanes   []*lane
+	in      *datagram.Batch
+	// reads and writes are what is to be sent: apart, because what has one size can
+	// travel together.
+	reads, writes *datagram.Batch
+	lanes         []*lane
 
 	source    source
 	prefix    string
@@ -58,7 +61,7 @@ type tally struct {
 func newDriver(packets *net.UDPConn, to netip.AddrPort, o work) *driver {
 	// A smaller buffer than asked for costs retries and nothing else.
 	_, _ = datagram.SetReceiveBuffer(packets, receiveBuffer)
-	return &driver{packets: packets, conn: datagram.NewConn(packets), to: to, in: datagram.NewBatch(batch), out: datagram.NewBatch(batch),
+	return &driver{packets: packets, conn: datagram.NewConn(packets), to: to, in: datagram.NewBatch(batch), reads: datagram.NewBatch(batch), writes: datagram.NewBatch(batch),
 		prefix: o.prefix, valueSize: o.valueSize, recorder: o.recorder}
 }
 
@@ -138,11 +141,14 @@ func (d *driver) answer() {
 // flush sends what the lanes have to send. What the network stack turns down is lost on
 // the way, and sent again.
 func (d *driver) flush() error {
-	if d.out.Len() > 0 {
-		if _, err := d.conn.Write(d.out); errors.Is(err, net.ErrClosed) {
+	for _, out := range []*datagram.Batch{d.reads, d.writes} {
+		if out.Len() == 0 {
+			continue
+		}
+		if _, err := d.conn.Write(out); errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("drive clients: %w", err)
 		}
-		d.out.Reset()
+		out.Reset()
 	}
 	return nil
 }

@@ -88,7 +88,11 @@ func (l *lane) nonce() uint64 {
 
 func (l *lane) send(m *protocol.Message, now time.Time) {
 	l.sent = now
-	l.driver.out.Add(m, l.driver.to)
+	if m.Type == protocol.ReadRequest {
+		l.driver.reads.Add(m, l.driver.to)
+		return
+	}
+	l.driver.writes.Add(m, l.driver.to)
 }
 
 // handle takes an answer, and says whether it ends the operation.

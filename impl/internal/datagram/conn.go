@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -18,6 +19,8 @@ type Conn struct {
 	raw syscall.RawConn
 	// connected: the socket has one peer, and refuses to be told where to send.
 	connected bool
+	// noTrains: the kernel cuts none here.
+	noTrains atomic.Bool
 }
 
 // NewConn returns a Conn on a socket, which stays the caller's to close. UDP

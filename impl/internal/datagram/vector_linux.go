@@ -19,10 +19,14 @@ type vector struct {
 	headers []unix.Mmsghdr
 	pieces  []unix.Iovec
 	names   []unix.RawSockaddrInet4
+	// cuts tell the kernel where to cut a train, and starts has the first datagram of
+	// each header and, behind the last, how many there are.
+	cuts    []cut
+	starts  []int
 	receive func(fd uintptr) bool
 	send    func(fd uintptr) bool
 
-	// The datagrams of the call in hand, and its result.
+	// The headers of the call in hand, and its result.
 	first, last int
 	done        int
 	errno       syscall.Errno
@@ -32,10 +36,7 @@ func (v *vector) init(size int) {
 	v.headers = make([]unix.Mmsghdr, size)
 	v.pieces = make([]unix.Iovec, size)
 	v.names = make([]unix.RawSockaddrInet4, size)
-	for i := range v.headers {
-		v.headers[i].Hdr.Iov = &v.pieces[i]
-		v.headers[i].Hdr.SetIovlen(1)
-	}
+	v.cuts, v.starts = make([]cut, size), make([]int, 0, size+1)
 	v.receive = func(fd uintptr) bool { return v.call(unix.SYS_RECVMMSG, fd) }
 	v.send = func(fd uintptr) bool { return v.call(unix.SYS_SENDMMSG, fd) }
 }
@@ -70,7 +71,7 @@ func (c *Conn) readVector(b *Batch) error {
 	b.n = 0
 	for i := range v.headers {
 		b.buffers[i] = b.buffers[i][:bufferSize]
-		v.set(i, b.buffers[i], true)
+		v.receiveInto(i, b.buffers[i])
 	}
 	v.first, v.last = 0, len(v.headers)
 	if err := c.raw.Read(v.receive); err != nil {
@@ -90,17 +91,18 @@ func (c *Conn) readVector(b *Batch) error {
 func (c *Conn) writeVector(b *Batch) (sent int, err error) {
 	v := &b.vector
 	for i := range b.n {
-		v.set(i, b.buffers[i], !c.connected)
 		v.names[i] = unix.RawSockaddrInet4{Family: unix.AF_INET,
 			Port: swapped(b.addrs[i].Port()), Addr: address4(b.addrs[i])}
 	}
+	trains := !c.noTrains.Load()
+	v.couple(b, 0, trains, !c.connected)
 	told := false
-	for v.first, v.last = 0, b.n; v.first < b.n; {
+	for v.first < v.last {
 		if err := c.raw.Write(v.send); err != nil {
 			return sent, fmt.Errorf("send: %w", err)
 		}
 		if v.errno == 0 {
-			sent += v.done
+			sent += v.starts[v.first+v.done] - v.starts[v.first]
 			v.first += v.done
 			continue
 		}
@@ -109,23 +111,31 @@ func (c *Conn) writeVector(b *Batch) (sent int, err error) {
 			told = true
 			continue
 		}
+		start := v.starts[v.first]
+		if trains && v.starts[v.first+1]-start > 1 {
+			// One by one, each has its own luck.
+			trains = false
+			if v.errno == unix.EIO || v.errno == unix.EINVAL || v.errno == unix.ENOPROTOOPT {
+				c.noTrains.Store(true)
+			}
+			v.couple(b, start, false, !c.connected)
+			continue
+		}
 		// The call fails only for its first datagram; the next may have better luck.
 		if err == nil {
-			err = fmt.Errorf("send to %v: %w", b.addrs[v.first], os.NewSyscallError("sendmmsg", v.errno))
+			err = fmt.Errorf("send to %v: %w", b.addrs[start], os.NewSyscallError("sendmmsg", v.errno))
 		}
 		v.first++
 	}
 	return sent, err
 }
 
-func (v *vector) set(i int, buffer []byte, named bool) {
+// receiveInto prepares the ith header for a datagram.
+func (v *vector) receiveInto(i int, buffer []byte) {
 	v.pieces[i].Base = unsafe.SliceData(buffer)
 	v.pieces[i].SetLen(len(buffer))
-	h := &v.headers[i].Hdr
-	h.Name, h.Namelen = nil, 0
-	if named {
-		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&v.names[i])), unix.SizeofSockaddrInet4
-	}
+	v.headers[i].Hdr = unix.Msghdr{Iov: &v.pieces[i], Name: (*byte)(unsafe.Pointer(&v.names[i])), Namelen: unix.SizeofSockaddrInet4}
+	v.headers[i].Hdr.SetIovlen(1)
 }
 
 func address4(a netip.AddrPort) [4]byte {
