@@ -169,14 +169,17 @@ bench: build ## the coordinator alone, and whole systems by their coordinator, a
 	@scripts/setup test
 	$(BIN)/bench --dir build/bench
 
-# GROWTH has flags for build/bin/growth, such as GROWTH="--only replicas --rounds 3", and
-# SYSTEMS has flags for build/bin/systems, such as SYSTEMS="--only dalio,etcd --rounds 3".
+# GROWTH has flags for build/bin/growth, such as GROWTH="--only replicas --rounds 3",
+# LATENCY for build/bin/latency, such as LATENCY="--rounds 2 --window 500ms", and SYSTEMS
+# for build/bin/systems, such as SYSTEMS="--only dalio,etcd --rounds 3".
 GROWTH ?=
+LATENCY ?=
 SYSTEMS ?=
 .PHONY: bench-full
-bench-full: bench ## and how cost and memory grow; and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
+bench-full: bench ## and how cost and memory grow; latency by the rate offered; and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
 	@scripts/setup test
 	$(BIN)/growth --dir build/bench $(GROWTH)
+	$(BIN)/latency --dir build/bench $(LATENCY)
 	$(BIN)/systems --dir build/bench $(SYSTEMS)
 
 .PHONY: costs
