@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -51,6 +52,7 @@ type parrot struct {
 	model   *protocol.Coordinator
 	command *exec.Cmd
 	out     *bufio.Reader
+	pipe    interface{ SetReadDeadline(time.Time) error }
 	// sockets are by the address they are bound to.
 	sockets map[protocol.Address]int
 	probe   protocol.Address
@@ -105,11 +107,26 @@ func newParrot(t *testing.T, rival Process, serving uint16) *parrot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.out = bufio.NewReader(pipe)
-	if line, err := p.out.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the coordinator said %q: %v", line, err)
-	}
+	p.pipe, p.out = pipe.(interface{ SetReadDeadline(time.Time) error }), bufio.NewReader(pipe)
+	p.says(t, "ready\n")
 	return p
+}
+
+// listen bounds the wait for what the coordinator says next.
+func (p *parrot) listen(t *testing.T) {
+	t.Helper()
+	if err := p.pipe.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// says waits for a line of the coordinator's, which must be the one given.
+func (p *parrot) says(t *testing.T, want string) {
+	t.Helper()
+	p.listen(t)
+	if line, err := p.out.ReadString('\n'); line != want {
+		t.Fatalf("the coordinator said %q, want %q: %v", line, want, err)
+	}
 }
 
 func (p *parrot) bind(t *testing.T, a protocol.Address) {
@@ -211,9 +228,7 @@ func compareWithModel(t *testing.T, rival Process, serving uint16, steps int) {
 			if err := p.command.Process.Signal(unix.SIGUSR1); err != nil {
 				t.Fatal(err)
 			}
-			if line, err := p.out.ReadString('\n'); line != "tick\n" {
-				t.Fatalf("to a signal the coordinator said %q: %v", line, err)
-			}
+			p.says(t, "tick\n")
 		}
 		payload, from := g.next()
 		want, got := p.expected(payload, from), p.actual(t, payload, from)
@@ -258,6 +273,7 @@ func (p *parrot) compareReasons(t *testing.T) {
 	if err := p.command.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	p.listen(t)
 	text, err := io.ReadAll(p.out)
 	if err != nil {
 		t.Fatal(err)

@@ -143,9 +143,7 @@ func pin(cpu int) error {
 }
 
 // command has signals and the time do what they are for.
-func (c *config) command(conn *net.UDPConn) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGUSR1)
+func (c *config) command(conn *net.UDPConn, signals <-chan os.Signal) {
 	var second <-chan time.Time
 	if c.ticks {
 		second = time.Tick(time.Second)
@@ -179,7 +177,10 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	go c.command(conn)
+	// Before anybody is told to send signals: the runtime would swallow one.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGUSR1)
+	go c.command(conn, signals)
 	fmt.Println("ready")
 	if c.batch == 0 {
 		err = c.serve(conn)
