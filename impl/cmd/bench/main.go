@@ -53,7 +53,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
 	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
 	f.BoolVar(&c.hotKey, "hot-key", true, "measure one hot key through a real shard, too")
-	f.IntVar(&c.rounds, "rounds", 15, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
+	f.IntVar(&c.rounds, "rounds", 12, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
 	f.DurationVar(&c.unloaded, "unloaded", 150*time.Millisecond, "length of a sample of unloaded latency; 0 for none")
