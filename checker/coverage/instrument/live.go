@@ -18,14 +18,15 @@ func of(r asm.Register) registers { return 1 << r & allRegisters }
 // arguments is how many registers a helper reads. It must be exact: what is taken
 // for an argument counts as in use, and what is not as free.
 var arguments = map[asm.BuiltinFunc]int{
-	asm.FnMapLookupElem: 2,
-	asm.FnMapUpdateElem: 4,
-	asm.FnKtimeGetNs:    0,
-	asm.FnRedirectMap:   3,
-	asm.FnXdpAdjustMeta: 2,
-	asm.FnXdpAdjustTail: 2,
-	asm.FnSpinLock:      1,
-	asm.FnSpinUnlock:    1,
+	asm.FnMapLookupElem:    2,
+	asm.FnMapUpdateElem:    4,
+	asm.FnKtimeGetNs:       0,
+	asm.FnKtimeGetCoarseNs: 0,
+	asm.FnRedirectMap:      3,
+	asm.FnXdpAdjustMeta:    2,
+	asm.FnXdpAdjustTail:    2,
+	asm.FnSpinLock:         1,
+	asm.FnSpinUnlock:       1,
 }
 
 var errUnknown = errors.New("what it reads and writes is not known here: add it")

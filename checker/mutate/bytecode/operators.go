@@ -122,18 +122,19 @@ func swapAtomic(ins asm.Instruction) (all []asm.Instruction) {
 
 // Helpers that take what the other takes.
 var otherHelpers = map[asm.BuiltinFunc]asm.BuiltinFunc{
-	asm.FnKtimeGetNs:     asm.FnGetPrandomU32,
-	asm.FnXdpAdjustTail:  asm.FnXdpAdjustHead,
-	asm.FnXdpAdjustMeta:  asm.FnXdpAdjustHead,
-	asm.FnMapLookupElem:  asm.FnMapDeleteElem,
-	asm.FnSpinLock:       asm.FnSpinUnlock,
-	asm.FnSpinUnlock:     asm.FnSpinLock,
-	asm.FnMapUpdateElem:  asm.FnMapDeleteElem,
-	asm.FnRedirectMap:    asm.FnRedirect,
-	asm.FnXdpAdjustHead:  asm.FnXdpAdjustTail,
-	asm.FnGetPrandomU32:  asm.FnKtimeGetNs,
-	asm.FnMapDeleteElem:  asm.FnMapLookupElem,
-	asm.FnKtimeGetBootNs: asm.FnKtimeGetNs,
+	asm.FnKtimeGetNs:       asm.FnGetPrandomU32,
+	asm.FnXdpAdjustTail:    asm.FnXdpAdjustHead,
+	asm.FnXdpAdjustMeta:    asm.FnXdpAdjustHead,
+	asm.FnMapLookupElem:    asm.FnMapDeleteElem,
+	asm.FnSpinLock:         asm.FnSpinUnlock,
+	asm.FnSpinUnlock:       asm.FnSpinLock,
+	asm.FnMapUpdateElem:    asm.FnMapDeleteElem,
+	asm.FnRedirectMap:      asm.FnRedirect,
+	asm.FnXdpAdjustHead:    asm.FnXdpAdjustTail,
+	asm.FnGetPrandomU32:    asm.FnKtimeGetNs,
+	asm.FnMapDeleteElem:    asm.FnMapLookupElem,
+	asm.FnKtimeGetBootNs:   asm.FnKtimeGetNs,
+	asm.FnKtimeGetCoarseNs: asm.FnKtimeGetNs,
 }
 
 func swapHelper(ins asm.Instruction) []asm.Instruction {
