@@ -158,7 +158,7 @@ static __always_inline __u64 draw(struct lane *l)
 	return x;
 }
 
-/* Chooses what the next frame is. Draws on the coordinator's table, unlocked. */
+/* Chooses what the next frame is. Draws on the coordinator's table. */
 static __always_inline void choose(struct lane *l, struct input *in)
 {
 	__u64 r = draw(l), request = 0, word = 0, now = 0, before = 0;
@@ -167,8 +167,11 @@ static __always_inline void choose(struct lane *l, struct input *in)
 	__u32 chance = r >> 16 & 0xFF;
 
 	if (e) {
-		request = READ_ONCE(e->request);
+		/* Of one moment: no replica answers for one write in the name of another. */
+		bpf_spin_lock(&e->lock);
+		request = e->request;
 		word = READ_ONCE(e->word);
+		bpf_spin_unlock(&e->lock);
 	}
 	if (l->seen[0][slot & 15] != SEQ(word)) {
 		l->seen[1][slot & 15] = l->seen[0][slot & 15];
