@@ -161,10 +161,9 @@ static __always_inline __u64 draw(struct lane *l)
 /* Chooses what the next frame is. Draws on the coordinator's table. */
 static __always_inline void choose(struct lane *l, struct input *in)
 {
-	__u64 r = draw(l), request = 0, word = 0, now = 0, before = 0;
-	__u32 kind = r & 0xFF, slot = plan.first_slot + (r >> 8 & 0xFF) % plan.slot_count;
+	__u64 r = draw(l), request = 0, word = 0;
+	__u32 kind = r & 0xFF, chance = r >> 16 & 0xFF, slot = plan.first_slot + (r >> 8 & 0xFF) % plan.slot_count;
 	struct session_entry *e = bpf_map_lookup_elem(&sessions, &slot);
-	__u32 chance = r >> 16 & 0xFF;
 
 	if (e) {
 		/* Of one moment: no replica answers for one write in the name of another. */
@@ -177,8 +176,6 @@ static __always_inline void choose(struct lane *l, struct input *in)
 		l->seen[1][slot & 15] = l->seen[0][slot & 15];
 		l->seen[0][slot & 15] = SEQ(word);
 	}
-	now = l->seen[0][slot & 15];
-	before = l->seen[1][slot & 15];
 	in->time = bpf_ktime_get_ns();
 	in->slot = slot;
 	in->replica = (r >> 24 & 0xFF) % plan.replica_count;
@@ -191,10 +188,10 @@ static __always_inline void choose(struct lane *l, struct input *in)
 			in->request = chance % 16 || request < 2 ? request + 1 : request - 1;
 	} else if (kind < plan.up_to[KIND_ACK]) {
 		in->kind = KIND_ACK;
-		in->seq = chance % 16 ? now : before;
+		in->seq = l->seen[chance % 16 == 0][slot & 15];
 	} else if (kind < plan.up_to[KIND_REPLY]) {
 		in->kind = KIND_REPLY;
-		in->seq = chance % 16 == 0 ? 0 : chance % 4 ? now : before;
+		in->seq = chance % 16 ? l->seen[chance % 4 == 0][slot & 15] : 0;
 		in->hops = r >> 32 & 1 ? MAX_HOPS : r >> 33 & 7;
 	} else {
 		in->kind = KIND_READ;
