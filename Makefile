@@ -64,7 +64,7 @@ PACKETS := 1e7
 .PHONY: fuzz-packets
 fuzz-packets: build ## packets into program and model, a million a second (PACKETS=1e9 SEED=1); goes on where it was stopped
 	@scripts/setup test
-	$(BIN)/fuzz-packets --packets $(PACKETS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/fuzz-packets --packets $(PACKETS) $(if $(SEED),--seed $(SEED)) $(if $(filter 1e9,$(PACKETS)),-evidence README.md)
 
 .PHONY: spec
 spec: ## TLC on the default models, with pinned state counts
