@@ -69,11 +69,8 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.whole.Keys, "whole-keys", c.whole.Keys, "keys of whole systems")
 	f.IntVar(&c.whole.Clients, "whole-clients", c.whole.Clients, "clients of whole systems, each with one operation open")
 	f.IntVar(&c.whole.Sockets, "whole-sockets", c.whole.Sockets, "sockets that they share")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	if c.rounds < 0 || c.whole.Rounds < 0 {
 		return c, errors.New("there can't be fewer rounds than none")

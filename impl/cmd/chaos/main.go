@@ -62,12 +62,10 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.rate, "rate", 4000, "operations a second, at most")
 	f.IntVar(&c.keys, "keys", 200, "keys that are read and written")
 	f.Float64Var(&c.minServed, "min-served", 0.8, "share of the seconds in which reads and writes must go on")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
 	}
 	switch {
-	case f.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	case c.replicas < 3 || c.replicas > 16:
 		return c, fmt.Errorf("-replicas %d: want 3 to 16", c.replicas)
 	case c.events && c.durable:

@@ -69,11 +69,8 @@ func parse(args []string) (config, error) {
 	f.Float64Var(&c.workload.Deletes, "deletes", 0.05, "share of operations on those")
 	f.IntVar(&c.workload.ValueSize, "value-size", 64, "bytes of a value, at most 1000; more than given if needed to make it unique")
 	f.Uint64Var(&c.workload.Seed, "seed", 1, "for the choices of clients and network")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	c.faults.DelayMin, c.faults.DelayMax = 200*time.Microsecond, 5*time.Millisecond
 	if c.workload.ValueSize < 0 || c.workload.ValueSize > 1000 {

@@ -54,11 +54,8 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.filling.Few, "few-keys", c.filling.Few, "keys in a replica at first")
 	f.IntVar(&c.filling.Many, "many-keys", c.filling.Many, "keys in a replica in the end")
 	f.IntVar(&c.filling.ValueSize, "value-size", c.filling.ValueSize, "bytes of a value in a replica")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	if c.rounds < 1 || c.timing.Window < time.Millisecond || c.timing.Warm < 0 {
 		return c, fmt.Errorf("%d rounds of %v after %v: want at least one of 1ms", c.rounds, c.timing.Window, c.timing.Warm)

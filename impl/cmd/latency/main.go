@@ -40,11 +40,8 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.settings.Rounds, "rounds", c.settings.Rounds, "rounds, in each of which every rate is offered once")
 	f.DurationVar(&c.settings.Window, "window", c.settings.Window, "for how long a rate is offered")
 	f.DurationVar(&c.settings.Warm, "warm", c.settings.Warm, "load before each sample")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	var err error
 	if c.executable, err = command.Dalio(c.executable); err != nil {

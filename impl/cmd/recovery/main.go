@@ -82,12 +82,10 @@ func parse(args []string) (*config, error) {
 		return nil
 	})
 	f.Uint64Var(&c.Seed, "seed", 1, "of the load")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return nil, err
 	}
 	switch {
-	case f.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	case c.Replicas < 2 || c.Replicas > 16:
 		return nil, fmt.Errorf("-replicas %d: want 2 to 16", c.Replicas)
 	case min(c.Clients, c.Rate, c.Keys, c.kills, c.hosts, c.controls, c.rejoinMB) < 1:

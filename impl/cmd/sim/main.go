@@ -73,12 +73,10 @@ func parse(args []string) (config, error) {
 	})
 	f.IntVar(&c.cut.Clients, "clients", 0, "of a replayed seed: how many clients there are at most; 0: as planned")
 	f.IntVar(&c.cut.Operations, "operations", 0, "of a replayed seed: how many operations begin before all faults end; 0: as planned")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
 	}
 	switch {
-	case f.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	case c.seeds == 0 || c.workers < 1:
 		return c, errors.New("-seeds and -workers must be at least 1")
 	}

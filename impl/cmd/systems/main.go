@@ -43,11 +43,8 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.settings.Rounds, "rounds", c.settings.Rounds, "rounds, in each of which every system is started and measured once")
 	f.DurationVar(&c.settings.Window, "window", c.settings.Window, "length of a sample")
 	f.DurationVar(&c.settings.Warm, "warm", c.settings.Warm, "load before each sample")
-	if err := f.Parse(args); err != nil {
+	if err := command.ParseFlags(f, args); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
 	}
 	path, err := command.Dalio(*executable)
 	if err != nil {

@@ -32,6 +32,17 @@ func Start[C any](name string, parse func(args []string) (C, error), wrong int) 
 	return ctx, c
 }
 
+// ParseFlags parses the arguments of a command that takes flags alone.
+func ParseFlags(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; -h lists the flags", f.Arg(0))
+	}
+	return nil
+}
+
 // Fail ends the command with an error.
 func Fail(name string, err error, status int) {
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
