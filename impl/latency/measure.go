@@ -66,12 +66,7 @@ func (s Settings) validate() error {
 	return nil
 }
 
-type mix struct {
-	name   string
-	writes float64
-}
-
-var mixes = []mix{{"ycsb_b", 0.05}, {"ycsb_a", 0.5}}
+var mixes = []load.Mix{load.YCSBB, load.YCSBA}
 
 // Quantiles are microseconds.
 type Quantiles struct {
@@ -133,19 +128,19 @@ func Run(ctx context.Context, s Settings, executable, dir string, progress func(
 	all, done := len(mixes)*(1+s.Rounds*len(s.Shares)), 0
 	tell := func(what string) { progress(done, all, what); done++ }
 	for _, m := range mixes {
-		tell(m.name + ", saturated")
-		if r.Saturated[m.name], err = s.saturate(ctx, w, m, clients); err != nil {
+		tell(m.Name + ", saturated")
+		if r.Saturated[m.Name], err = s.saturate(ctx, w, m, clients); err != nil {
 			return nil, err
 		}
 	}
 	for round := range s.Rounds {
 		for _, m := range mixes {
 			for _, share := range s.Shares {
-				tell(fmt.Sprintf("%s, %.0f %%", m.name, 100*share))
+				tell(fmt.Sprintf("%s, %.0f %%", m.Name, 100*share))
 				w.Seed++
-				sample, err := s.sample(ctx, w, m, clients, share*r.Saturated[m.name])
+				sample, err := s.sample(ctx, w, m, clients, share*r.Saturated[m.Name])
 				if err != nil {
-					return nil, fmt.Errorf("round %d: %s, %.0f %% of the saturated rate: %w", round+1, m.name, 100*share, err)
+					return nil, fmt.Errorf("round %d: %s, %.0f %% of the saturated rate: %w", round+1, m.Name, 100*share, err)
 				}
 				sample.Round, sample.Share = round+1, share
 				r.Samples = append(r.Samples, sample)
@@ -158,12 +153,12 @@ func Run(ctx context.Context, s Settings, executable, dir string, progress func(
 
 // saturate returns how many operations a second are done when each client begins the
 // next at once.
-func (s Settings) saturate(ctx context.Context, w load.Workload, m mix, clients []load.Client) (float64, error) {
+func (s Settings) saturate(ctx context.Context, w load.Workload, m load.Mix, clients []load.Client) (float64, error) {
 	var rates []float64
 	for range saturations {
 		sample, err := s.sample(ctx, w, m, clients, 0)
 		if err != nil {
-			return 0, fmt.Errorf("%s, saturated: %w", m.name, err)
+			return 0, fmt.Errorf("%s, saturated: %w", m.Name, err)
 		}
 		rates = append(rates, sample.Done)
 	}
@@ -171,8 +166,8 @@ func (s Settings) saturate(ctx context.Context, w load.Workload, m mix, clients 
 }
 
 // sample offers a rate, or if it is 0 as much as is done.
-func (s Settings) sample(ctx context.Context, w load.Workload, m mix, clients []load.Client, rate float64) (Sample, error) {
-	w.Writes = m.writes
+func (s Settings) sample(ctx context.Context, w load.Workload, m load.Mix, clients []load.Client, rate float64) (Sample, error) {
+	w.Writes = m.Writes
 	o := load.Options{Clients: clients, Longest: s.Warm, Deadline: patience, Rate: rate}
 	if s.Warm > 0 {
 		if _, err := load.Run(ctx, w, o); err != nil {
@@ -188,6 +183,6 @@ func (s Settings) sample(ctx context.Context, w load.Workload, m mix, clients []
 	if done == 0 {
 		return Sample{}, fmt.Errorf("no operation of %v ended well: %v", r.Outcomes, r.Errors)
 	}
-	return Sample{Mix: m.name, Offered: rate, Done: float64(done) / r.Elapsed.Seconds(), Operations: done, Failed: r.Operations() - done,
+	return Sample{Mix: m.Name, Offered: rate, Done: float64(done) / r.Elapsed.Seconds(), Operations: done, Failed: r.Operations() - done,
 		Read: quantiles(r.Latency[traces.Read]), Write: quantiles(r.Latency[traces.Write]), Late: quantiles(r.Late)}, nil
 }

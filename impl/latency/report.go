@@ -54,9 +54,9 @@ func (r *Report) Write(dir string) error {
 		for _, kind := range kinds {
 			for _, q := range shown {
 				for _, share := range r.Settings.Shares {
-					p.Rows = append(p.Rows, bench.PlotRow{Group: m.name + kind.name + q.name, Ours: true,
-						Label:   fmt.Sprintf("%s %s %s, %.0f/s", m.name, kind.name, q.name, share*r.Saturated[m.name]),
-						Samples: r.values(m.name, share, func(s Sample) float64 { return max(1, q.of(kind.of(s))) })})
+					p.Rows = append(p.Rows, bench.PlotRow{Group: m.Name + kind.name + q.name, Ours: true,
+						Label:   fmt.Sprintf("%s %s %s, %.0f/s", m.Name, kind.name, q.name, share*r.Saturated[m.Name]),
+						Samples: r.values(m.Name, share, func(s Sample) float64 { return max(1, q.of(kind.of(s))) })})
 				}
 			}
 		}
@@ -73,16 +73,16 @@ func (r *Report) Print(out io.Writer) error {
 	fmt.Fprintf(t, "\nmix\tof saturated\toffered/s\tdone/s\tread p50, p99, p99.9 us\twrite p50, p99, p99.9 us\tbegun late p50, p99 us\tfailed\t\n")
 	for _, m := range mixes {
 		for _, share := range r.Settings.Shares {
-			of := func(value func(Sample) float64) float64 { return bench.Median(r.values(m.name, share, value)) }
+			of := func(value func(Sample) float64) float64 { return bench.Median(r.values(m.Name, share, value)) }
 			three := func(kind func(Sample) Quantiles) string {
 				return fmt.Sprintf("%.0f, %.0f, %.0f", of(func(s Sample) float64 { return kind(s).P50 }),
 					of(func(s Sample) float64 { return kind(s).P99 }), of(func(s Sample) float64 { return kind(s).P999 }))
 			}
 			failed := 0.0
-			for _, n := range r.values(m.name, share, func(s Sample) float64 { return float64(s.Failed) }) {
+			for _, n := range r.values(m.Name, share, func(s Sample) float64 { return float64(s.Failed) }) {
 				failed += n
 			}
-			fmt.Fprintf(t, "%s\t%.0f %%\t%.0f\t%.0f\t%s\t%s\t%.0f, %.0f\t%.0f\t\n", m.name, 100*share, share*r.Saturated[m.name],
+			fmt.Fprintf(t, "%s\t%.0f %%\t%.0f\t%.0f\t%s\t%s\t%.0f, %.0f\t%.0f\t\n", m.Name, 100*share, share*r.Saturated[m.Name],
 				of(func(s Sample) float64 { return s.Done }), three(func(s Sample) Quantiles { return s.Read }),
 				three(func(s Sample) Quantiles { return s.Write }), of(func(s Sample) float64 { return s.Late.P50 }),
 				of(func(s Sample) float64 { return s.Late.P99 }), failed)

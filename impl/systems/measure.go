@@ -50,13 +50,7 @@ func (s Settings) validate() error {
 	return nil
 }
 
-// mix is one of YCSB's.
-type mix struct {
-	name   string
-	writes float64
-}
-
-var mixes = []mix{{"ycsb_a", 0.5}, {"ycsb_b", 0.05}, {"ycsb_c", 0}}
+var mixes = []load.Mix{load.YCSBA, load.YCSBB, load.YCSBC}
 
 // Sample is what came of one system with one mix.
 type Sample struct {
@@ -98,12 +92,12 @@ func (s Settings) round(ctx context.Context, system System, dir string) (samples
 		return nil, fmt.Errorf("%s: %w", system.Name(), err)
 	}
 	for _, m := range mixes {
-		w.Writes = m.writes
+		w.Writes = m.Writes
 		sample, err := s.sample(ctx, w, clients)
 		if err != nil {
-			return nil, fmt.Errorf("%s, %s: %w", system.Name(), m.name, err)
+			return nil, fmt.Errorf("%s, %s: %w", system.Name(), m.Name, err)
 		}
-		sample.System, sample.Mix = system.Name(), m.name
+		sample.System, sample.Mix = system.Name(), m.Name
 		samples = append(samples, sample)
 	}
 	return samples, nil

@@ -14,6 +14,7 @@ import (
 
 	"dalio/impl/bench"
 	"dalio/impl/internal/files"
+	"dalio/impl/load"
 )
 
 // All returns the systems, those of memory first. The executable is the dalio command.
@@ -65,8 +66,8 @@ func Run(ctx context.Context, s Settings, systems []System, dir string, progress
 	r.Took = time.Since(r.Started).Seconds()
 	for _, m := range mixes {
 		for _, pair := range pairs {
-			if ratios := r.ratios(m.name, pair[0], pair[1]); len(ratios) > 0 {
-				r.Ratios[m.ratio(pair)] = ratios
+			if ratios := bench.Quotients(r.values(m.Name, pair[0], rate), r.values(m.Name, pair[1], rate)); len(ratios) > 0 {
+				r.Ratios[ratioKey(m, pair)] = ratios
 			}
 		}
 	}
@@ -79,8 +80,8 @@ var pairs = [][2]string{
 	{"dalio_disk", "etcd_disk"}, {"dalio_disk", "redis_wait_disk"},
 }
 
-// ratio is the key of a pair's ratio.
-func (m mix) ratio(pair [2]string) string { return m.name + "." + pair[0] + "_over_" + pair[1] }
+// ratioKey is the key of a pair's ratio.
+func ratioKey(m load.Mix, pair [2]string) string { return m.Name + "." + pair[0] + "_over_" + pair[1] }
 
 func rate(s Sample) float64 { return s.Rate }
 
@@ -91,15 +92,6 @@ func (r *Report) values(mix, system string, value func(Sample) float64) []float6
 		if s.Mix == mix && s.System == system {
 			all = append(all, value(s))
 		}
-	}
-	return all
-}
-
-func (r *Report) ratios(mix, over, under string) []float64 {
-	a, b := r.values(mix, over, rate), r.values(mix, under, rate)
-	all := make([]float64, min(len(a), len(b)))
-	for i := range all {
-		all[i] = a[i] / b[i]
 	}
 	return all
 }
@@ -123,8 +115,8 @@ func (r *Report) Write(dir string) error {
 		Axis: "operations a second, logarithmic; more is better", Unit: "/s", Footer: r.Machine.String()}
 	for _, m := range mixes {
 		for _, name := range r.names() {
-			p.Rows = append(p.Rows, bench.PlotRow{Group: m.name, Label: m.name + ", " + name,
-				Ours: strings.HasPrefix(name, "dalio"), Samples: r.values(m.name, name, rate)})
+			p.Rows = append(p.Rows, bench.PlotRow{Group: m.Name, Label: m.Name + ", " + name,
+				Ours: strings.HasPrefix(name, "dalio"), Samples: r.values(m.Name, name, rate)})
 		}
 	}
 	if err := p.Write(filepath.Join(dir, "systems.svg")); err != nil {
@@ -139,17 +131,17 @@ func (r *Report) Print(out io.Writer) error {
 	fmt.Fprintf(t, "\nmix\tsystem\tops/s, median\trange\tmachine us/op\tread p50, p99 us\twrite p50, p99 us\tunknown\t\n")
 	for _, m := range mixes {
 		for _, name := range r.names() {
-			of := func(value func(Sample) float64) float64 { return bench.Median(r.values(m.name, name, value)) }
-			rates := r.values(m.name, name, rate)
+			of := func(value func(Sample) float64) float64 { return bench.Median(r.values(m.Name, name, value)) }
+			rates := r.values(m.Name, name, rate)
 			unknown := 0.0
-			for _, n := range r.values(m.name, name, func(s Sample) float64 { return float64(s.Unknown) }) {
+			for _, n := range r.values(m.Name, name, func(s Sample) float64 { return float64(s.Unknown) }) {
 				unknown += n
 			}
 			writes := "-"
-			if m.writes > 0 {
+			if m.Writes > 0 {
 				writes = fmt.Sprintf("%.0f, %.0f", of(func(s Sample) float64 { return s.WriteP50 }), of(func(s Sample) float64 { return s.WriteP99 }))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f to %.0f\t%.1f\t%.0f, %.0f\t%s\t%.0f\t\n", m.name, name, bench.Median(rates), slices.Min(rates),
+			fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f to %.0f\t%.1f\t%.0f, %.0f\t%s\t%.0f\t\n", m.Name, name, bench.Median(rates), slices.Min(rates),
 				slices.Max(rates), of(func(s Sample) float64 { return s.CPU }), of(func(s Sample) float64 { return s.ReadP50 }),
 				of(func(s Sample) float64 { return s.ReadP99 }), writes, unknown)
 		}
@@ -157,7 +149,7 @@ func (r *Report) Print(out io.Writer) error {
 	fmt.Fprintf(t, "\noperations a second, Dalio over\tmedian\tinterval\tconfidence\t\n")
 	for _, m := range mixes {
 		for _, pair := range pairs {
-			key := m.ratio(pair)
+			key := ratioKey(m, pair)
 			if samples := r.Ratios[key]; len(samples) > 0 {
 				i := bench.MedianInterval(samples)
 				fmt.Fprintf(t, "%s\t%.2f\t%.2f to %.2f\t%.0f %%\t\n", key, bench.Median(samples), i.Low, i.High, 100*i.Confidence)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dalio/impl/bench"
+	"dalio/impl/load"
 	"dalio/traces"
 )
 
@@ -47,7 +48,7 @@ func (s *shard) lead(ctx context.Context, c Contender) (io.Closer, error) {
 }
 
 // measure takes one sample. All keys must be filled.
-func (s *shard) measure(ctx context.Context, o Settings, c Contender, m Mix, drawn []uint32) (sample Sample, err error) {
+func (s *shard) measure(ctx context.Context, o Settings, c Contender, m load.Mix, drawn []uint32) (sample Sample, err error) {
 	coordinating, err := s.lead(ctx, c)
 	if err != nil {
 		return Sample{}, err
@@ -127,7 +128,7 @@ func (s *shard) record(ctx context.Context, o Settings, c Contender, dir string)
 	recorder := traces.NewRecorder(file)
 	drawn := drawKeys(recordedKeys)
 	all := work{clients: o.Clients, sockets: o.Sockets, valueSize: o.ValueSize, prefix: fmt.Sprintf("e%d-", s.epoch), recorder: recorder,
-		source: func(i int) source { return newMixed(Mix{Writes: 0.5}, drawn, i) }}
+		source: func(i int) source { return newMixed(load.Mix{Writes: 0.5}, drawn, i) }}
 	r, err := s.drive(all)
 	if err == nil {
 		select {

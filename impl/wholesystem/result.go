@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"dalio/impl/bench"
+	"dalio/impl/load"
 )
 
 // Result is what was measured.
@@ -21,7 +22,7 @@ type Result struct {
 	Took    float64  `json:"took_seconds"`
 
 	contenders []Contender
-	mixes      []Mix
+	mixes      []load.Mix
 }
 
 // values are those of one contender with one mix, round by round.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"dalio/impl/load"
 )
 
 // Suite is a whole measurement: every contender with every mix, in turn, as often as
@@ -19,7 +21,7 @@ type Suite struct {
 	Executable, Dir string
 	// Contenders are Dalio and what it is compared with.
 	Contenders []Contender
-	Mixes      []Mix
+	Mixes      []load.Mix
 	// Judge says whether the history in a file is linearizable: nil if it is.
 	Judge func(ctx context.Context, path string) error
 	// Progress is called before each sample, with the number of those done.

@@ -11,15 +11,8 @@ import (
 // skew is the exponent of Zipf's law by which YCSB draws keys.
 const skew = 0.99
 
-// Mix is one of YCSB's.
-type Mix struct {
-	Name string
-	// Writes is their share of the operations.
-	Writes float64
-}
-
 // Mixes are those of the contracted ratios.
-func Mixes() []Mix { return []Mix{{"ycsb_a", 0.5}, {"ycsb_b", 0.05}, {"ycsb_c", 0}} }
+func Mixes() []load.Mix { return []load.Mix{load.YCSBA, load.YCSBB, load.YCSBC} }
 
 // draws is how many keys are drawn beforehand: to draw one takes longer than to have
 // it read.
@@ -56,7 +49,7 @@ type mixed struct {
 	writes uint64
 }
 
-func newMixed(m Mix, drawn []uint32, driver int) *mixed {
+func newMixed(m load.Mix, drawn []uint32, driver int) *mixed {
 	random := rand.New(rand.NewPCG(2, uint64(driver)))
 	return &mixed{drawn: drawn, at: random.IntN(len(drawn)), random: random, writes: uint64(m.Writes * (1 << 32))}
 }
