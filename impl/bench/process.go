@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -80,14 +81,24 @@ func hostPort(a protocol.Address) string {
 func startReady(path string, args []string) (*exec.Cmd, error) {
 	command := exec.Command(path, args...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := StartReady(command, (*exec.Cmd).Start, func(line string) bool { return line == "ready\n" }, 5*time.Second); err != nil {
+		return nil, err
+	}
+	return command, nil
+}
+
+// StartReady has a program started, and waits until the first line that it says is that
+// it is ready. If it is not, or not in time, it is ended, and the error has what it
+// complained of.
+func StartReady(command *exec.Cmd, start func(*exec.Cmd) error, ready func(line string) bool, patience time.Duration) error {
 	var complaint bytes.Buffer
 	command.Stderr = &complaint
 	out, err := command.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("start %s: %w", command.Path, err)
 	}
-	if err := command.Start(); err != nil {
-		return nil, err
+	if err := start(command); err != nil {
+		return err
 	}
 	line := make(chan string, 1)
 	go func() {
@@ -96,14 +107,22 @@ func startReady(path string, args []string) (*exec.Cmd, error) {
 	}()
 	select {
 	case text := <-line:
-		if text == "ready\n" {
-			return command, nil
+		if ready(text) {
+			return nil
 		}
-	case <-time.After(5 * time.Second):
+		err = fmt.Errorf("%s said %q, not that it is ready", command.Path, text)
+	case <-time.After(patience):
+		err = fmt.Errorf("%s did not say within %v that it is ready", command.Path, patience)
 	}
-	_ = command.Process.Kill()
+	return fmt.Errorf("%w: %s", errors.Join(err, End(command)), strings.TrimSpace(complaint.String()))
+}
+
+// End ends a program that was started.
+func End(command *exec.Cmd) error {
+	err := command.Process.Kill()
+	// It ends by a signal, which Wait takes for a failure.
 	_ = command.Wait()
-	return nil, fmt.Errorf("it did not say that it is ready: %s", complaint.String())
+	return err
 }
 
 type runningProcess struct {
@@ -116,9 +135,7 @@ func (r *runningProcess) Processes() []int { return []int{r.command.Process.Pid}
 func (r *runningProcess) Close() error {
 	var err error
 	if r.command != nil {
-		err = r.command.Process.Kill()
-		// It ends by a signal, which Wait takes for a failure.
-		_ = r.command.Wait()
+		err = End(r.command)
 	}
 	if r.pass != nil {
 		err = errors.Join(err, r.pass.Close())

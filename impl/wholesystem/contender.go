@@ -3,8 +3,6 @@
 package wholesystem
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -120,51 +118,23 @@ func (Ideal) start(s *shard) (attached io.Closer, err error) {
 	return attached, err
 }
 
-// patience is how long a process has to say that it is ready, or to end.
+// patience is how long a process has to say that it is ready.
 const patience = 10 * time.Second
 
 // process is a coordinator's.
 type process struct{ command *exec.Cmd }
 
-// startProcess starts a program on a node and waits until the first line that it
-// prints says that it is ready.
+// startProcess starts a program at a node, and returns when it serves.
 func startProcess(n *fabric.Node, path string, args []string) (io.Closer, error) {
 	command := exec.Command(path, args...)
-	var complaint bytes.Buffer
-	command.Stderr = &complaint
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", path, err)
-	}
-	if err := n.Start(command); err != nil {
+	ready := func(line string) bool { return strings.Contains(line, "ready") }
+	if err := bench.StartReady(command, n.Start, ready, patience); err != nil {
 		return nil, err
 	}
-	line := make(chan string, 1)
-	go func() {
-		text, _ := bufio.NewReader(out).ReadString('\n')
-		line <- text
-	}()
-	p := &process{command}
-	select {
-	case text := <-line:
-		if strings.Contains(text, "ready") {
-			return p, nil
-		}
-		err = fmt.Errorf("%s said %q, not that it is ready", path, text)
-	case <-time.After(patience):
-		err = fmt.Errorf("%s did not say within %v that it is ready", path, patience)
-	}
-	err = errors.Join(err, p.Close())
-	return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(complaint.String()))
+	return &process{command}, nil
 }
 
-// Close ends the process at once: the next epoch holds off what it has sent.
-func (p *process) Close() error {
-	err := p.command.Process.Kill()
-	// It ends by a signal, which Wait takes for a failure.
-	_ = p.command.Wait()
-	return err
-}
+func (p *process) Close() error { return bench.End(p.command) }
 
 // Contenders are those of the contracted ratios: Dalio, with an object to load in place
 // of its data plane if that is not empty, the first coordinator in user space, and the
