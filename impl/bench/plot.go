@@ -4,12 +4,13 @@ package bench
 
 import (
 	"fmt"
-	"html"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"dalio/impl/bench/svg"
 )
 
 // The plot's measures, in pixels.
@@ -96,18 +97,18 @@ func (p *Plot) Write(path string) error {
 	}
 	var out strings.Builder
 	height := y + plotBottom
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13">`+"\n", plotWidth, height)
-	fmt.Fprintf(&out, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", plotWidth, height)
-	text(&out, 20, 28, "start", 18, p.Title)
-	text(&out, 20, 50, "start", 13, p.Subtitle)
+	svg.Open(&out, plotWidth, height, 13)
+	svg.Text(&out, 20, 28, "start", 18, "#000", p.Title)
+	svg.Text(&out, 20, 50, "start", 13, "#000", p.Subtitle)
 	for decade := first; decade <= last; decade++ {
 		at := x(math.Pow(10, decade))
 		fmt.Fprintf(&out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", at, plotTop-14, at, y)
-		text(&out, at, y+16, "middle", 12, fmt.Sprintf("%.0f", math.Pow(10, decade)))
+		svg.Text(&out, at, y+16, "middle", 12, "#000", fmt.Sprintf("%.0f", math.Pow(10, decade)))
 	}
-	text(&out, (plotLeft+plotWidth-plotRight)/2, y+34, "middle", 13, p.Axis)
-	text(&out, 20, y+54, "start", 11, p.Footer)
-	out.WriteString(rows.String() + "</svg>\n")
+	svg.Text(&out, (plotLeft+plotWidth-plotRight)/2, y+34, "middle", 13, "#000", p.Axis)
+	svg.Text(&out, 20, y+54, "start", 11, "#000", p.Footer)
+	out.WriteString(rows.String())
+	svg.Close(&out)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the folder for the plot: %w", err)
 	}
@@ -119,16 +120,11 @@ func (p *Plot) Write(path string) error {
 
 func (r *PlotRow) draw(out *strings.Builder, unit string, middle float64, x func(float64) float64) {
 	median := Median(r.Samples)
-	text(out, plotLeft-14, middle+4, "end", 13, r.Label)
+	svg.Text(out, plotLeft-14, middle+4, "end", 13, "#000", r.Label)
 	for _, s := range r.Samples {
 		fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="%.1f" fill="%s" fill-opacity="0.35"/>`+"\n", x(s), middle, plotDot, r.color())
 	}
 	fmt.Fprintf(out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="3"/>`+"\n",
 		x(median), middle-9, x(median), middle+9, r.color())
-	text(out, x(slices.Max(r.Samples))+10, middle+4, "start", 12, fmt.Sprintf("%.0f %s", median, unit))
-}
-
-func text(out *strings.Builder, x, y float64, anchor string, size int, content string) {
-	fmt.Fprintf(out, `<text x="%.1f" y="%.1f" text-anchor="%s" font-size="%d">%s</text>`+"\n", x, y, anchor, size,
-		html.EscapeString(content))
+	svg.Text(out, x(slices.Max(r.Samples))+10, middle+4, "start", 12, "#000", fmt.Sprintf("%.0f %s", median, unit))
 }

@@ -4,13 +4,13 @@ package growth
 
 import (
 	"fmt"
-	"html"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"dalio/impl/bench/svg"
 	"dalio/impl/internal/files"
 )
 
@@ -75,16 +75,16 @@ func (r *Report) plot() string {
 	rows := (len(panels) + plotColumns - 1) / plotColumns
 	width, height := plotColumns*panelWidth, plotTop+float64(rows)*panelHeight+30
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="12">`+"\n", width, height)
-	fmt.Fprintf(&out, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", width, height)
-	text(&out, 20, 28, "start", 18, "#000", "Processor time of the coordinator per operation, in nanoseconds")
-	text(&out, 20, 48, "start", 12, "#000", fmt.Sprintf("dots: medians of %d samples of %.2g s; bars: %.0f %% intervals of the medians; %d replicas, keys of %d and values of %d bytes unless the axis says otherwise",
+	svg.Open(&out, width, height, 12)
+	svg.Text(&out, 20, 28, "start", 18, "#000", "Processor time of the coordinator per operation, in nanoseconds")
+	svg.Text(&out, 20, 48, "start", 12, "#000", fmt.Sprintf("dots: medians of %d samples of %.2g s; bars: %.0f %% intervals of the medians; %d replicas, keys of %d and values of %d bytes unless the axis says otherwise",
 		r.Rounds, r.Window, 100*r.Curves[0].Points[0].Interval.Confidence, r.Settings.Replicas, r.Settings.KeySize, r.Settings.ValueSize))
 	for i, p := range panels {
 		p.draw(&out, float64(i%plotColumns)*panelWidth, plotTop+float64(i/plotColumns)*panelHeight)
 	}
-	text(&out, 20, height-12, "start", 11, "#000", r.Machine.String())
-	return out.String() + "</svg>\n"
+	svg.Text(&out, 20, height-12, "start", 11, "#000", r.Machine.String())
+	svg.Close(&out)
+	return out.String()
 }
 
 // draw draws the panel with its upper left corner at a place.
@@ -111,15 +111,15 @@ func (p *panel) draw(out *strings.Builder, left, top float64) {
 		return left + panelLeft + 20 + (scale(v)-scale(first))/(scale(last)-scale(first))*(inner-20)
 	}
 	y := func(v float64) float64 { return top + panelTop + depth*(1-v/highest) }
-	text(out, left+panelLeft, top+16, "start", 13, "#000", axes[p.name])
+	svg.Text(out, left+panelLeft, top+16, "start", 13, "#000", axes[p.name])
 	for v := 0.0; v <= highest+step/2; v += step {
 		fmt.Fprintf(out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", left+panelLeft, y(v), left+panelLeft+inner+20, y(v))
-		text(out, left+panelLeft-6, y(v)+4, "end", 11, "#000", fmt.Sprintf("%.0f", v))
+		svg.Text(out, left+panelLeft-6, y(v)+4, "end", 11, "#000", fmt.Sprintf("%.0f", v))
 	}
 	marked := map[float64]bool{}
 	for i, c := range p.curves {
 		color := seriesColors[c.curve.Series]
-		text(out, left+panelLeft, top+32+14*float64(i), "start", 11, color, c.curve.Series+": "+c.Verdict.short())
+		svg.Text(out, left+panelLeft, top+32+14*float64(i), "start", 11, color, c.curve.Series+": "+c.Verdict.short())
 		var line []string
 		for _, point := range c.Points {
 			at := x(point.X)
@@ -127,7 +127,7 @@ func (p *panel) draw(out *strings.Builder, left, top float64) {
 			fmt.Fprintf(out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s"/>`+"\n", at, y(point.Interval.Low), at, y(point.Interval.High), color)
 			fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", at, y(point.Median), color)
 			if !marked[point.X] {
-				text(out, at, top+panelTop+depth+16, "middle", 11, "#000", point.Label)
+				svg.Text(out, at, top+panelTop+depth+16, "middle", 11, "#000", point.Label)
 				marked[point.X] = true
 			}
 		}
@@ -159,9 +159,4 @@ func niceStep(x float64) float64 {
 		}
 	}
 	return 10 * power
-}
-
-func text(out *strings.Builder, x, y float64, anchor string, size int, color, content string) {
-	fmt.Fprintf(out, `<text x="%.1f" y="%.1f" text-anchor="%s" font-size="%d" fill="%s">%s</text>`+"\n", x, y, anchor, size, color,
-		html.EscapeString(content))
 }
