@@ -164,10 +164,12 @@ recovery: ## how quickly a shard recovers from failures under load, held to what
 	@$(MAKE) --no-print-directory build
 	$(BIN)/recovery --dir build/recovery $(RECOVERY)
 
+# BENCH has flags for build/bin/bench, such as BENCH="--balancers=false".
+BENCH ?=
 .PHONY: bench
 bench: build ## the coordinator alone, and whole systems by their coordinator, against one in C and against bounds, as ratios
 	@scripts/setup test
-	$(BIN)/bench --dir build/bench
+	$(BIN)/bench --dir build/bench $(BENCH)
 
 # GROWTH has flags for build/bin/growth, such as GROWTH="--only replicas --rounds 3",
 # LATENCY for build/bin/latency, such as LATENCY="--rounds 2 --window 500ms", and SYSTEMS

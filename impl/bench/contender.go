@@ -14,11 +14,23 @@ import (
 type Contender interface {
 	// Name is a short word for rows and keys.
 	Name() string
-	// Versioned says whether its answers carry versions that can be judged.
-	Versioned() bool
+	// Knows says how its answers are to be judged.
+	Knows() Knowledge
 	// Start starts it at a site, with an XDP program on the coordinator's device.
 	Start(*Site) (Running, error)
 }
+
+// Knowledge is what a contender knows of Dalio's protocol.
+type Knowledge int
+
+const (
+	// Versions means that answers carry versions that can be judged.
+	Versions Knowledge = iota
+	// Messages means that it makes one message of another, without versions.
+	Messages
+	// Nothing means that it sends on what comes: a Balancer.
+	Nothing
+)
 
 // Running is a contender at work.
 type Running interface {
@@ -44,8 +56,8 @@ const lease = 250 * time.Millisecond
 // Name implements Contender.
 func (Dalio) Name() string { return "dalio" }
 
-// Versioned implements Contender.
-func (Dalio) Versioned() bool { return true }
+// Knows implements Contender.
+func (Dalio) Knows() Knowledge { return Versions }
 
 // Start implements Contender.
 func (d Dalio) Start(site *Site) (Running, error) {

@@ -27,6 +27,18 @@
 // Dalio's over those of "tc". An XDP program that lets every frame pass is at the
 // device of all that is not in XDP, as the thread that receives needs one there.
 //
+// For reads alone there are two more, which know nothing of the protocol: "nginx", its
+// stream module, one process as "c" is, and "nftables", address translation by the kernel's
+// packet filter. They send a client's request to a replica as it is and the answer back,
+// and the replicas answer that request as a coordinator would have made them: nothing is
+// written, no value is held back, and so the reads are not linearizable. It is less than
+// the others do. Both bind a client, an address and port, to a replica when they first hear
+// from it, and keep to that; what is measured is reads of clients that are bound. To bind a
+// client anew for each read would balance better and cost more: with nginx a socket, and
+// the packet filter has no way to. The kernel's flow tables (NF_FLOW_TABLE), by which known
+// flows would pass most of the packet filter by, are not used: kernels such as the one that
+// this was written on have none. Answers are judged as those of others are, but for versions.
+//
 // Unloaded latency ("read.latency.of_limit", Dalio's median over the stateless XDP
 // program's; "read.latency.vs_c", that of "c" over Dalio's; "write3.latency.…") is of one
 // client with one request open. The program that plays the client notes the clock when

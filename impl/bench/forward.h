@@ -12,8 +12,6 @@
 #ifndef BENCH_FORWARD_H
 #define BENCH_FORWARD_H
 
-#include <stdbool.h>
-
 #include "frame.h"
 
 #define SLOT_BITS 24
@@ -40,18 +38,6 @@ static __always_inline enum decision reply(struct headers *h, const volatile str
 {
 	address_frame(h, &self.address, to, payload);
 	return DECIDE_SEND;
-}
-
-static __always_inline struct address sender(const struct headers *h)
-{
-	const __be16 *mac = (const __be16 *)h->eth.h_source;
-	struct address from = {
-		.ip = h->ip.saddr,
-		.port = h->udp.source,
-		.mac = { mac[0], mac[1], mac[2] },
-	};
-
-	return from;
 }
 
 /* Turns what a replica sent into the answer to the client named in it. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* What the two programs of the benchmark have in common: frames and peers. */
+/* What the programs of the benchmark have in common: frames and peers. */
 #ifndef BENCH_FRAME_H
 #define BENCH_FRAME_H
+
+#include <stdbool.h>
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -37,6 +39,18 @@ static __always_inline __u16 fold(__u32 sum)
 	sum = (sum >> 16) + (sum & 0xFFFF);
 	sum = (sum >> 16) + (sum & 0xFFFF);
 	return ~sum;
+}
+
+static __always_inline struct address sender(const struct headers *h)
+{
+	const __be16 *mac = (const __be16 *)h->eth.h_source;
+	struct address from = {
+		.ip = h->ip.saddr,
+		.port = h->udp.source,
+		.mac = { mac[0], mac[1], mac[2] },
+	};
+
+	return from;
 }
 
 /*

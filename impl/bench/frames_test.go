@@ -30,19 +30,29 @@ type booth struct {
 // its key was known to be committed.
 func newBooth(t *testing.T, awaits protocol.MessageType) *booth {
 	t.Helper()
+	return newBoothFor(t, awaits, Versions)
+}
+
+// newBoothFor is newBooth for what is answered by who knows less.
+func newBoothFor(t *testing.T, awaits protocol.MessageType, knows Knowledge) *booth {
+	t.Helper()
 	site, err := NewSite(testSettings(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(site.Close)
-	around, err := Surround(site, true)
+	around, err := Surround(site, knows)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeOrFail(t, around.Close) })
 	b := &booth{around: around, keys: makeKeys(site.Settings.Keys, site.Settings.KeySize), key: 9, lane: 5}
 	b.open(t, awaits)
-	if err := around.Change(Work{Writes: 500}, 10*time.Second); err != nil {
+	work := Work{Writes: 500}
+	if knows == Nothing {
+		work.Writes = 0
+	}
+	if err := around.Change(work, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -157,26 +167,29 @@ func validChecksum(header []byte) bool {
 	return (sum&0xFFFF + sum>>16) == 0xFFFF
 }
 
+// wrongAnswers are what makes an answer wrong.
+var wrongAnswers = map[string]func(*protocol.Message, *protocol.Address){
+	"busy":             func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusBusy },
+	"expired":          func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusExpired },
+	"other request":    func(m *protocol.Message, _ *protocol.Address) { m.Request-- },
+	"other session":    func(m *protocol.Message, _ *protocol.Address) { m.Session++ },
+	"other type":       func(m *protocol.Message, _ *protocol.Address) { m.Type = 10 - m.Type },
+	"other key":        func(m *protocol.Message, _ *protocol.Address) { m.KeyHash++ },
+	"other epoch":      func(m *protocol.Message, _ *protocol.Address) { m.Epoch++ },
+	"address left in":  func(m *protocol.Message, _ *protocol.Address) { m.Client = client(1) },
+	"older version":    func(m *protocol.Message, _ *protocol.Address) { m.Version.Seq = 39 },
+	"surplus bytes":    func(m *protocol.Message, _ *protocol.Address) { m.Value = append(m.Value, 1) },
+	"other port":       func(_ *protocol.Message, to *protocol.Address) { to.Port++ },
+	"other host":       func(_ *protocol.Message, to *protocol.Address) { to.IP[3]++ },
+	"no response":      func(m *protocol.Message, _ *protocol.Address) { m.Type = protocol.WriteAck },
+	"no such replica":  func(m *protocol.Message, _ *protocol.Address) { m.Type, m.Replica = protocol.Read, 99 },
+	"not to a replica": func(m *protocol.Message, _ *protocol.Address) { m.Type, m.Replica = protocol.Write, 16 },
+}
+
 // TestWrongAnswers counts none of them as an operation, and each as a fault.
 func TestWrongAnswers(t *testing.T) {
 	b, wrong := newBooth(t, protocol.ReadResponse), uint64(0)
-	for name, change := range map[string]func(*protocol.Message, *protocol.Address){
-		"busy":             func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusBusy },
-		"expired":          func(m *protocol.Message, _ *protocol.Address) { m.Status = protocol.StatusExpired },
-		"other request":    func(m *protocol.Message, _ *protocol.Address) { m.Request-- },
-		"other session":    func(m *protocol.Message, _ *protocol.Address) { m.Session++ },
-		"other type":       func(m *protocol.Message, _ *protocol.Address) { m.Type = 10 - m.Type },
-		"other key":        func(m *protocol.Message, _ *protocol.Address) { m.KeyHash++ },
-		"other epoch":      func(m *protocol.Message, _ *protocol.Address) { m.Epoch++ },
-		"address left in":  func(m *protocol.Message, _ *protocol.Address) { m.Client = client(1) },
-		"older version":    func(m *protocol.Message, _ *protocol.Address) { m.Version.Seq = 39 },
-		"surplus bytes":    func(m *protocol.Message, _ *protocol.Address) { m.Value = append(m.Value, 1) },
-		"other port":       func(_ *protocol.Message, to *protocol.Address) { to.Port++ },
-		"other host":       func(_ *protocol.Message, to *protocol.Address) { to.IP[3]++ },
-		"no response":      func(m *protocol.Message, _ *protocol.Address) { m.Type = protocol.WriteAck },
-		"no such replica":  func(m *protocol.Message, _ *protocol.Address) { m.Type, m.Replica = protocol.Read, 99 },
-		"not to a replica": func(m *protocol.Message, _ *protocol.Address) { m.Type, m.Replica = protocol.Write, 16 },
-	} {
+	for name, change := range wrongAnswers {
 		for _, awaits := range []protocol.MessageType{protocol.ReadResponse, protocol.WriteResponse} {
 			b.open(t, awaits)
 			m, to := b.answer(awaits), client(b.lane)

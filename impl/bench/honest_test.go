@@ -179,14 +179,14 @@ func TestSuite(t *testing.T) {
 	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
 	// a second when others wait for it, and a window must see more than that pause.
 	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond, Awake: programs.Awake},
-		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender(), TC{}}, Echo: echoContender()}
+		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender(), TC{}}, Echo: echoContender(), Balancers: testBalancers(t)}
 	report, err := suite.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"read.vs_c", "write3.vs_c", "mixed95.vs_c", "read.vs_c_ops", "write3.vs_c_ops",
 		"mixed95.vs_c_ops", "read.of_limit", "write3.of_limit", "mixed95.of_limit", "c.of_echo",
-		"read.vs_tc", "write3.vs_tc", "mixed95.vs_tc"} {
+		"read.vs_tc", "write3.vs_tc", "mixed95.vs_tc", "read.vs_nginx", "read.vs_nftables", "read.vs_nginx_ops", "read.vs_nftables_ops"} {
 		if !(report.Ratios[key] > 0) || len(report.Samples[key]) != rounds {
 			t.Errorf("%s is %v of %v", key, report.Ratios[key], report.Samples[key])
 		}
@@ -201,8 +201,14 @@ func TestSuite(t *testing.T) {
 	if r := report.Ratios["read.vs_c"]; r < 2 || r > 100 {
 		t.Errorf("read.vs_c is %v", r)
 	}
+	for _, key := range []string{"write3.vs_nginx", "mixed95.vs_nftables"} {
+		if _, ok := report.Ratios[key]; ok {
+			t.Errorf("there is %s of what only reads", key)
+		}
+	}
 	var out strings.Builder
-	if err := errors.Join(report.Print(&out), report.PrintRatios(&out)); err != nil || !strings.Contains(out.String(), "c.of_echo") {
+	if err := errors.Join(report.Print(&out), report.PrintRatios(&out)); err != nil || !strings.Contains(out.String(), "c.of_echo") ||
+		!strings.Contains(out.String(), report.Balancers["nginx"]+": "+balances) {
 		t.Errorf("Print() = %v:\n%s", err, out.String())
 	}
 	dir := t.TempDir()

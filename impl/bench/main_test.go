@@ -21,8 +21,8 @@ const stayAlive = "BENCH_STAY_ALIVE"
 var programs Programs
 
 func TestMain(m *testing.M) {
-	if os.Getenv(stayAlive) != "" {
-		fmt.Fprintln(os.Stderr, holdSite())
+	if told := os.Getenv(stayAlive); told != "" {
+		fmt.Fprintln(os.Stderr, holdSite(told))
 		os.Exit(1)
 	}
 	if os.Geteuid() != 0 {
@@ -76,7 +76,7 @@ func newScene(t *testing.T, s Settings, c Contender) (*Site, Running, *Surroundi
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeOrFail(t, running.Close) })
-	around, err := Surround(site, c.Versioned())
+	around, err := Surround(site, c.Knows())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func Measure(ctx context.Context, s Settings, c Contender, w Workload, t Timing)
 	if err != nil {
 		return Sample{}, err
 	}
-	around, err := Surround(site, c.Versioned())
+	around, err := Surround(site, c.Knows())
 	if err != nil {
 		return Sample{}, err
 	}
@@ -151,47 +151,8 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, awake 
 	if err := awake.rise(); err != nil {
 		return before, after, err
 	}
-	longest := t.longest()
-	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
-	// A write has a frame for each replica on its way, so no more lanes can write
-	// than rings have room for; the others begin when the keys are filled.
-	lanes := s.site.Settings.Lanes
-	first := min(lanes, s.site.Settings.lanesFor(fill))
-	if err := s.Change(fill, longest); err != nil {
+	if err := s.prepare(ctx, w, t.longest()); err != nil {
 		return before, after, err
-	}
-	if err := s.seed(!w.Echo, 0, first); err != nil {
-		return before, after, err
-	}
-	// Several lanes don't advance evenly.
-	rounds := 2
-	if lanes == 1 {
-		rounds = 1
-	}
-	if err := s.awaitOperations(ctx, uint64(rounds*s.site.Settings.registers())); err != nil {
-		return before, after, err
-	}
-	if w.Pending > 0 {
-		if err := s.leavePending(ctx, w, first, longest); err != nil {
-			return before, after, err
-		}
-		first = w.Pending
-	}
-	if err := s.Change(w, longest); err != nil {
-		return before, after, err
-	}
-	if w.Pending == 0 {
-		if err := s.awaitTurns(ctx, 10*first); err != nil {
-			return before, after, err
-		}
-	}
-	if err := s.seed(!w.Echo && w.Pending == 0, first, lanes); err != nil {
-		return before, after, err
-	}
-	if w.Pending > 0 {
-		if err := s.awaitTurns(ctx, 10*(lanes-first)); err != nil {
-			return before, after, err
-		}
 	}
 	if err := pause(ctx, t.Warm); err != nil {
 		return before, after, err
@@ -206,6 +167,57 @@ func (s *Surroundings) conduct(ctx context.Context, w Work, inside []int, awake 
 		return before, after, err
 	}
 	return before, after, s.Stop()
+}
+
+// prepare has lanes write all keys, unless nothing can be written, and then all lanes do
+// the work.
+func (s *Surroundings) prepare(ctx context.Context, w Work, longest time.Duration) error {
+	if s.knows == Nothing {
+		if err := s.begin(w, longest); err != nil {
+			return err
+		}
+		return s.awaitTurns(ctx, 10*s.site.Settings.Lanes)
+	}
+	fill := Work{Writes: 1000, InTurn: true, Echo: w.Echo}
+	// A write has a frame for each replica on its way, so no more lanes can write
+	// than rings have room for; the others begin when the keys are filled.
+	lanes := s.site.Settings.Lanes
+	first := min(lanes, s.site.Settings.lanesFor(fill))
+	if err := s.Change(fill, longest); err != nil {
+		return err
+	}
+	if err := s.seed(!w.Echo, 0, first); err != nil {
+		return err
+	}
+	// Several lanes don't advance evenly.
+	rounds := 2
+	if lanes == 1 {
+		rounds = 1
+	}
+	if err := s.awaitOperations(ctx, uint64(rounds*s.site.Settings.registers())); err != nil {
+		return err
+	}
+	if w.Pending > 0 {
+		if err := s.leavePending(ctx, w, first, longest); err != nil {
+			return err
+		}
+		first = w.Pending
+	}
+	if err := s.Change(w, longest); err != nil {
+		return err
+	}
+	if w.Pending == 0 {
+		if err := s.awaitTurns(ctx, 10*first); err != nil {
+			return err
+		}
+	}
+	if err := s.seed(!w.Echo && w.Pending == 0, first, lanes); err != nil {
+		return err
+	}
+	if w.Pending > 0 {
+		return s.awaitTurns(ctx, 10*(lanes-first))
+	}
+	return nil
 }
 
 // leavePending has each of the first w.Pending lanes send a write that stays pending. The

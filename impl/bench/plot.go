@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,12 +23,15 @@ const (
 	plotRow    = 26.0
 	plotGap    = 16.0
 	plotBottom = 64.0
+	plotNote   = 16.0
 	plotDot    = 3.5
 )
 
 // Plot shows samples on a logarithmic axis, a row for each series.
 type Plot struct {
 	Title, Subtitle, Footer string
+	// Note, if there is one, is a line above the footer.
+	Note string
 	// Axis says what is measured, and Unit is written behind each median.
 	Axis, Unit string
 	Rows       []PlotRow
@@ -58,6 +62,9 @@ func (r *Report) PlotCPU(path string) error {
 		Subtitle: fmt.Sprintf("%s, %d replicas, keys of %d and values of %d bytes; dots: %d samples of %.1f s; bar and number: median",
 			r.Settings.Load(), r.Settings.Replicas, r.Settings.KeySize, r.Settings.ValueSize, r.Rounds, r.Window),
 		Axis: "nanoseconds, logarithmic; less is better", Unit: "ns", Footer: r.Machine.String()}
+	if len(r.Balancers) > 0 {
+		p.Note = strings.Join(slices.Sorted(maps.Values(r.Balancers)), ", ") + ": " + balances
+	}
 	for _, key := range r.combinations() {
 		if r.timed(key) {
 			continue
@@ -96,7 +103,12 @@ func (p *Plot) Write(path string) error {
 		y += plotRow
 	}
 	var out strings.Builder
-	height := y + plotBottom
+	footer := y + plotBottom - 10
+	if p.Note != "" {
+		svg.Text(&rows, 20, footer, "start", 11, "#000", p.Note)
+		footer += plotNote
+	}
+	height := footer + 10
 	svg.Open(&out, plotWidth, height, 13)
 	svg.Text(&out, 20, 28, "start", 18, "#000", p.Title)
 	svg.Text(&out, 20, 50, "start", 13, "#000", p.Subtitle)
@@ -106,7 +118,7 @@ func (p *Plot) Write(path string) error {
 		svg.Text(&out, at, y+16, "middle", 12, "#000", fmt.Sprintf("%.0f", math.Pow(10, decade)))
 	}
 	svg.Text(&out, (plotLeft+plotWidth-plotRight)/2, y+34, "middle", 13, "#000", p.Axis)
-	svg.Text(&out, 20, y+54, "start", 11, "#000", p.Footer)
+	svg.Text(&out, 20, footer, "start", 11, "#000", p.Footer)
 	out.WriteString(rows.String())
 	svg.Close(&out)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -35,13 +35,18 @@ type Process struct {
 // Name implements Contender.
 func (p Process) Name() string { return p.Label }
 
-// Versioned implements Contender.
-func (p Process) Versioned() bool { return !p.Echo }
+// Knows implements Contender.
+func (p Process) Knows() Knowledge {
+	if p.Echo {
+		return Messages
+	}
+	return Versions
+}
 
 // Start implements Contender.
 func (p Process) Start(site *Site) (Running, error) {
-	if sizes := site.Settings.KeySize + site.Settings.ValueSize; sizes > maxSocketSizes {
-		return nil, fmt.Errorf("%w: keys and values of %d bytes together, and what comes from a socket has room for %d", ErrSettings, sizes, maxSocketSizes)
+	if err := site.Settings.fitSockets(); err != nil {
+		return nil, err
 	}
 	args := append(p.flags(site.Settings), p.Args...)
 	r := &runningProcess{}

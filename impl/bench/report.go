@@ -35,9 +35,11 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Took    float64   `json:"took_seconds"`
 	// Repeated is how many samples were taken again because lanes got lost.
-	Repeated     int      `json:"repeated_samples"`
-	Machine      Machine  `json:"machine"`
-	Measurements []Sample `json:"measurements"`
+	Repeated int     `json:"repeated_samples"`
+	Machine  Machine `json:"machine"`
+	// Balancers says of each balancer which version was measured.
+	Balancers    map[string]string `json:"balancers,omitempty"`
+	Measurements []Sample          `json:"measurements"`
 	// WholeSystem has the samples of whole systems, if they were measured.
 	WholeSystem any `json:"whole_system,omitempty"`
 
@@ -66,10 +68,16 @@ func newReport(s *Suite) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	balancers := map[string]string{}
+	for _, b := range s.Balancers {
+		if balancers[b.Name()], err = b.Version(); err != nil {
+			return nil, err
+		}
+	}
 	return &Report{
 		Ratios: map[string]float64{}, Samples: map[string][]float64{}, Intervals: map[string]Interval{},
 		Meanings: map[string]string{}, Settings: s.Settings, Rounds: s.Rounds, Warm: s.Timing.Warm.Seconds(),
-		Window: s.Timing.Window.Seconds(), Started: time.Now().UTC(), Machine: machine,
+		Window: s.Timing.Window.Seconds(), Started: time.Now().UTC(), Machine: machine, Balancers: balancers,
 	}, nil
 }
 
@@ -172,7 +180,11 @@ func (r *Report) Print(out io.Writer) error {
 			continue
 		}
 		of := func(value func(Sample) float64) float64 { return Median(r.values(series{key[1], key[0], value})) }
-		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.0f %%\t%.0f %%\t%.0f %%\t\n", key[0], key[1], of(cpuOf), of(rateOf),
+		name := key[1]
+		if version := r.Balancers[name]; version != "" {
+			name = version + ": " + balances
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.0f %%\t%.0f %%\t%.0f %%\t\n", key[0], name, of(cpuOf), of(rateOf),
 			100*of(func(s Sample) float64 { return s.Busy }), 100*of(func(s Sample) float64 { return s.Outside }),
 			100*of(func(s Sample) float64 { return s.Foreign }))
 	}

@@ -89,6 +89,14 @@ func (s Settings) validate() error {
 	return nil
 }
 
+// fitSockets says whether what comes from a socket has room for keys and values.
+func (s Settings) fitSockets() error {
+	if sizes := s.KeySize + s.ValueSize; sizes > maxSocketSizes {
+		return fmt.Errorf("%w: keys and values of %d bytes together, and what comes from a socket has room for %d", ErrSettings, sizes, maxSocketSizes)
+	}
+	return nil
+}
+
 // self is the coordinator's address, the same in every site: sites share no network.
 func self() protocol.Address {
 	return protocol.Address{IP: [4]byte{10, 78, 0, 1}, Port: protocol.Port, MAC: [6]byte{2, 0xda, 10, 78, 0, 1}}

@@ -19,8 +19,8 @@ type Limit struct{}
 // Name implements Contender.
 func (Limit) Name() string { return "limit" }
 
-// Versioned implements Contender.
-func (Limit) Versioned() bool { return false }
+// Knows implements Contender.
+func (Limit) Knows() Knowledge { return Messages }
 
 // Start implements Contender.
 func (Limit) Start(site *Site) (Running, error) {
@@ -41,8 +41,8 @@ type TC struct{}
 // Name implements Contender.
 func (TC) Name() string { return "tc" }
 
-// Versioned implements Contender.
-func (TC) Versioned() bool { return false }
+// Knows implements Contender.
+func (TC) Knows() Knowledge { return Messages }
 
 // Start implements Contender.
 func (TC) Start(site *Site) (Running, error) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -24,6 +23,8 @@ type Suite struct {
 	// first of them "c", and Echo bounds that one.
 	Dalio, Limit Contender
 	Rivals       []Contender
+	// Balancers are measured by the reads alone, and do less.
+	Balancers []Balancer
 	// UnloadedRivals are those whose unloaded latency is measured.
 	UnloadedRivals []Contender
 	Echo           Contender
@@ -39,15 +40,21 @@ type job struct {
 // jobs are the samples of one round. Those that are compared are neighbors.
 func (s *Suite) jobs() []job {
 	var all []job
-	for _, w := range s.Settings.Workloads() {
+	for i, w := range s.Settings.Workloads() {
 		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
 		for _, rival := range s.Rivals {
 			all = append(all, job{rival, w})
 		}
-	}
-	if s.Echo != nil {
-		// Next to the reads, which it is compared with.
-		all = slices.Insert(all, len(s.Rivals)+2, job{s.Echo, echoWorkload})
+		if i > 0 {
+			continue
+		}
+		// Next to the reads, which they are compared with.
+		for _, b := range s.Balancers {
+			all = append(all, job{b, w})
+		}
+		if s.Echo != nil {
+			all = append(all, job{s.Echo, echoWorkload})
+		}
 	}
 	for _, w := range s.unloaded() {
 		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
@@ -140,13 +147,11 @@ func (s *Suite) Ratios() []Ratio {
 	dalio := s.Dalio.Name()
 	for _, w := range s.Settings.Workloads() {
 		for _, rival := range s.Rivals {
-			key := w.Name + ".vs_" + rival.Name()
-			all = append(all,
-				Ratio{key, series{rival.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
-					fmt.Sprintf("processor time per operation, %s over Dalio", rival.Name())},
-				Ratio{key + "_ops", series{dalio, w.Name, rateOf}, series{rival.Name(), w.Name, rateOf},
-					fmt.Sprintf("operations per second, Dalio over %s", rival.Name())})
+			all = append(all, versus(dalio, rival.Name(), w, "")...)
 		}
+	}
+	for _, b := range s.Balancers {
+		all = append(all, versus(dalio, b.Name(), s.Settings.Workloads()[0], " ("+balances+")")...)
 	}
 	for _, w := range s.Settings.Workloads() {
 		all = append(all, Ratio{w.Name + ".of_limit", series{s.Limit.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
@@ -158,6 +163,15 @@ func (s *Suite) Ratios() []Ratio {
 			"packets in and out per second, the C coordinator's (reads) over a bare echo's"})
 	}
 	return append(all, s.latencyRatios()...)
+}
+
+// versus compares a rival with Dalio by one workload; note says what else there is to it.
+func versus(dalio, rival string, w Workload, note string) []Ratio {
+	key := w.Name + ".vs_" + rival
+	return []Ratio{
+		{key, series{rival, w.Name, cpuOf}, series{dalio, w.Name, cpuOf}, fmt.Sprintf("processor time per operation, %s%s over Dalio", rival, note)},
+		{key + "_ops", series{dalio, w.Name, rateOf}, series{rival, w.Name, rateOf}, fmt.Sprintf("operations per second, Dalio over %s%s", rival, note)},
+	}
 }
 
 // compare fills in the ratios: each is the median of the ratios of the rounds.

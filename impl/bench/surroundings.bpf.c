@@ -54,12 +54,18 @@ static __always_inline struct headers *resize(struct xdp_md *ctx, __u32 to)
 	return frame_of(ctx);
 }
 
+static __always_inline int send_to(struct headers *h, const volatile struct address *from,
+				   const volatile struct address *to, __u32 payload)
+{
+	address_frame(h, from, to, payload);
+	counts.out++;
+	return XDP_TX;
+}
+
 static __always_inline int send(struct headers *h, const volatile struct address *from,
 				__u32 payload)
 {
-	address_frame(h, from, &coordinator.address, payload);
-	counts.out++;
-	return XDP_TX;
+	return send_to(h, from, &coordinator.address, payload);
 }
 
 /* Puts bytes of the key's payload, from one place to another, into the frame. */
@@ -126,18 +132,6 @@ static __always_inline int issue(struct xdp_md *ctx, struct lane *l, __u32 numbe
 		return fault(FAULT_ROOM);
 	l->sent = control.timed ? bpf_ktime_get_ns() : 0;
 	return XDP_TX;
-}
-
-static __always_inline void note_time(__u64 took)
-{
-	__u32 doublings = 0;
-
-	while (doublings < TIME_DOUBLINGS && took >> doublings >= 2 << TIME_BITS)
-		doublings++;
-	took >>= doublings;
-	if (took >= 2 << TIME_BITS)
-		took = (2 << TIME_BITS) - 1;
-	times[((doublings << TIME_BITS) + took) % TIME_BUCKETS]++;
 }
 
 /* Ends the lane's operation, which is complete, and begins the next. */
@@ -246,6 +240,25 @@ static __always_inline int begin(struct xdp_md *ctx, struct headers *h, struct m
 	return send(h, &l->address, 0);
 }
 
+/* Makes the frame the answer to a read, with the value of the key. */
+static __always_inline int send_value(struct xdp_md *ctx, struct message *m, struct key_register *k,
+				      const volatile struct address *from,
+				      const volatile struct address *to)
+{
+	struct headers *h;
+
+	m->op = OP_PUT;
+	m->digest = bpf_htonl(k->digest);
+	m->value_len = bpf_htons(value_len);
+	h = resize(ctx, FIXED_SIZE + key_len + value_len);
+	if (!h || fill(ctx, k, key_len, key_len + value_len))
+		return fault(FAULT_ROOM);
+	h = frame_of(ctx);
+	if (!h)
+		return fault(FAULT_ROOM);
+	return send_to(h, from, to, key_len + value_len);
+}
+
 /* A replica's part: applies a write, or looks a key up, and answers. */
 static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct message *m)
 {
@@ -294,17 +307,49 @@ static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct m
 	/* A forwarder without versions gets values all the same. */
 	if (!r->seq && audited)
 		return send(h, &self->address, key_len);
-	m->op = OP_PUT;
 	m->version_epoch = r->seq ? bpf_htonl(epoch) : 0;
-	m->digest = bpf_htonl(k->digest);
-	m->value_len = bpf_htons(value_len);
-	h = resize(ctx, FIXED_SIZE + key_len + value_len);
-	if (!h || fill(ctx, k, key_len, key_len + value_len))
-		return fault(FAULT_ROOM);
-	h = frame_of(ctx);
-	if (!h)
-		return fault(FAULT_ROOM);
-	return send(h, &self->address, key_len + value_len);
+	return send_value(ctx, m, k, &self->address, &coordinator.address);
+}
+
+/*
+ * A replica's part behind a balancer: answers a client's read as a coordinator would,
+ * to where it came from. Nothing is ever written, so values have no versions.
+ */
+static __always_inline int serve_directly(struct xdp_md *ctx, struct headers *h, struct message *m)
+{
+	__u64 hash = bpf_be64_to_cpu(m->key_hash);
+	__u32 index = hash & (register_count - 1), replica = 0;
+	struct address from = sender(h);
+	const volatile struct peer *self;
+	struct key_register *k;
+	__be32 variant;
+
+	counts.in++;
+	if (bpf_ktime_get_coarse_ns() > control.deadline)
+		return fault(FAULT_LATE);
+	while (replica < replica_count && replica < MAX_MEMBERS - 1 &&
+	       h->ip.daddr != replicas[replica].address.ip)
+		replica++;
+	self = &replicas[replica];
+	k = bpf_map_lookup_elem(&registers, &index);
+	if (!k || bpf_xdp_load_bytes(ctx, FIXED_SIZE + VARIANT_OFFSET, &variant, sizeof(variant)))
+		return fault(FAULT_REPLICA);
+	if (h->ip.daddr != self->address.ip || h->udp.dest != self->address.port ||
+	    bpf_ntohs(h->udp.len) != sizeof(struct udphdr) + sizeof(*m) + key_len ||
+	    hash != (k->hash ^ (__u64)bpf_ntohl(variant) << 32) || m->key_len != bpf_htons(key_len))
+		return fault(FAULT_REPLICA);
+	counts.served[replica]++;
+	m->type = MESSAGE_READ_RESPONSE;
+	m->status = STATUS_OK;
+	m->epoch = bpf_htonl(epoch);
+	m->replica = bpf_htonl(self->id);
+	return send_value(ctx, m, k, &self->address, &from);
+}
+
+static __always_inline bool is_message(const struct headers *h, const struct message *m)
+{
+	return h->eth.h_proto == bpf_htons(ETH_P_IP) && h->ip.saddr == coordinator.address.ip &&
+	       h->ip.protocol == IPPROTO_UDP && m->magic == bpf_htons(MESSAGE_MAGIC);
 }
 
 SEC("xdp")
@@ -320,9 +365,10 @@ int surroundings(struct xdp_md *ctx)
 	if (!h)
 		return fault(FAULT_FOREIGN);
 	m = (void *)(h + 1);
-	if (h->eth.h_proto != bpf_htons(ETH_P_IP) || h->ip.saddr != coordinator.address.ip ||
-	    h->ip.protocol != IPPROTO_UDP || h->udp.source != coordinator.address.port ||
-	    m->magic != bpf_htons(MESSAGE_MAGIC))
+	/* A balancer has ports of its own, or takes those of clients. */
+	if (direct && is_message(h, m) && m->version == MESSAGE_VERSION && m->type == MESSAGE_READ_REQUEST)
+		return serve_directly(ctx, h, m);
+	if (!is_message(h, m) || h->udp.source != coordinator.address.port)
 		return fault(FAULT_FOREIGN);
 	if (m->version != MESSAGE_VERSION)
 		return begin(ctx, h, m);

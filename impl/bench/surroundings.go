@@ -40,6 +40,9 @@ type Surroundings struct {
 	objects surroundingsObjects
 	link    io.Closer
 	orders  surroundingsOrders
+	// knows is what the coordinator knows of messages. Where that is nothing the replicas
+	// answer clients themselves, and nothing is written.
+	knows Knowledge
 	// ended is how many lanes ended before what is measured began, and pending how
 	// many never will.
 	ended, pending int
@@ -51,17 +54,17 @@ type Surroundings struct {
 }
 
 // Surround puts clients and replicas around the site's coordinator. They are
-// silent until they are given work. audited says whether the versions in answers
-// are judged.
-func Surround(site *Site, audited bool) (*Surroundings, error) {
+// silent until they are given work. How answers are judged depends on what the
+// coordinator knows.
+func Surround(site *Site, knows Knowledge) (*Surroundings, error) {
 	spec, err := loadSurroundings()
 	if err != nil {
 		return nil, err
 	}
-	if err := configureSurroundings(spec, site.Settings, audited); err != nil {
+	if err := configureSurroundings(spec, site.Settings, knows); err != nil {
 		return nil, fmt.Errorf("configure the surroundings: %w", err)
 	}
-	s := &Surroundings{site: site, socket: -1}
+	s := &Surroundings{site: site, knows: knows, socket: -1}
 	if err := spec.LoadAndAssign(&s.objects, nil); err != nil {
 		return nil, fmt.Errorf("load the surroundings: %w", explain(err))
 	}
@@ -96,14 +99,16 @@ func explain(err error) error {
 	return err
 }
 
-func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) error {
+func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, knows Knowledge) error {
 	var replicas [protocol.MaxMembers]surroundingsPeer
 	for i, m := range s.members() {
 		replicas[i] = toPeer(m)
 	}
-	judged := uint32(0)
-	if audited {
-		judged = 1
+	is := func(k Knowledge) uint32 {
+		if k == knows {
+			return 1
+		}
+		return 0
 	}
 	for name, value := range map[string]any{
 		surroundingsVarCoordinator:   toPeer(protocol.Member{Address: self()}),
@@ -116,7 +121,8 @@ func configureSurroundings(spec *ebpf.CollectionSpec, s Settings, audited bool) 
 		surroundingsVarRegisterCount: uint32(s.registers()),
 		surroundingsVarKeyLen:        uint32(s.KeySize),
 		surroundingsVarValueLen:      uint32(s.ValueSize),
-		surroundingsVarAudited:       judged,
+		surroundingsVarAudited:       is(Versions),
+		surroundingsVarDirect:        is(Nothing),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -148,6 +154,10 @@ func (s *Surroundings) furnish() error {
 	}
 	for i := range s.site.Settings.Lanes {
 		lane := surroundingsLane{Key: uint32(i), Awaits: uint32(protocol.OpenResponse)}
+		if s.knows == Nothing {
+			// Nobody opens sessions, and without any the answers of lanes would be alike.
+			lane.Session = uint64(i + 1)
+		}
 		lane.Address = toPeer(protocol.Member{Address: s.site.Settings.client(i)}).Address
 		if err := s.objects.Lanes.Put(uint32(i), &lane); err != nil {
 			return fmt.Errorf("enter lane %d: %w", i, err)
@@ -216,11 +226,17 @@ func (s *Surroundings) begin(w Work, longest time.Duration) error {
 	if err := s.Change(w, longest); err != nil {
 		return err
 	}
-	return s.seed(!w.Echo, 0, s.site.Settings.Lanes)
+	return s.seed(s.opens(w), 0, s.site.Settings.Lanes)
 }
+
+// opens says whether lanes that do this work open sessions.
+func (s *Surroundings) opens(w Work) bool { return !w.Echo && s.knows != Nothing }
 
 // Change gives the lanes other work.
 func (s *Surroundings) Change(w Work, longest time.Duration) error {
+	if s.knows == Nothing && (w.Writes > 0 || w.Echo) {
+		return fmt.Errorf("%w: a balancer is measured by reads alone", ErrSettings)
+	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now); err != nil {
 		return fmt.Errorf("read the clock: %w", err)

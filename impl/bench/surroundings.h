@@ -27,6 +27,11 @@ const volatile __u32 key_len = 16;
 const volatile __u32 value_len = 64;
 /* Whether versions in answers are judged; a stateless forwarder gives none. */
 const volatile __u32 audited = 1;
+/*
+ * Whether replicas answer reads of clients themselves, to whoever sent them on: a
+ * balancer, which knows nothing of messages.
+ */
+const volatile __u32 direct;
 
 /* Written by user space while the program runs. */
 struct orders {
@@ -98,6 +103,18 @@ struct tally counts;
 #define TIME_BUCKETS ((TIME_DOUBLINGS + 2) << TIME_BITS)
 
 __u64 times[TIME_BUCKETS];
+
+static __always_inline void note_time(__u64 took)
+{
+	__u32 doublings = 0;
+
+	while (doublings < TIME_DOUBLINGS && took >> doublings >= 2 << TIME_BITS)
+		doublings++;
+	took >>= doublings;
+	if (took >= 2 << TIME_BITS)
+		took = (2 << TIME_BITS) - 1;
+	times[((doublings << TIME_BITS) + took) % TIME_BUCKETS]++;
+}
 
 struct lane {
 	struct address address;

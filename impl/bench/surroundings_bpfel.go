@@ -95,6 +95,7 @@ const (
 	surroundingsVarControl       = "control"
 	surroundingsVarCoordinator   = "coordinator"
 	surroundingsVarCounts        = "counts"
+	surroundingsVarDirect        = "direct"
 	surroundingsVarEpoch         = "epoch"
 	surroundingsVarFirstPort     = "first_port"
 	surroundingsVarKeyCount      = "key_count"
@@ -170,6 +171,7 @@ type surroundingsVariableSpecs struct {
 	Control       *ebpf.VariableSpec `ebpf:"control"`
 	Coordinator   *ebpf.VariableSpec `ebpf:"coordinator"`
 	Counts        *ebpf.VariableSpec `ebpf:"counts"`
+	Direct        *ebpf.VariableSpec `ebpf:"direct"`
 	Epoch         *ebpf.VariableSpec `ebpf:"epoch"`
 	FirstPort     *ebpf.VariableSpec `ebpf:"first_port"`
 	KeyCount      *ebpf.VariableSpec `ebpf:"key_count"`
@@ -224,6 +226,7 @@ type surroundingsVariables struct {
 	Control       *ebpf.Variable `ebpf:"control"`
 	Coordinator   *ebpf.Variable `ebpf:"coordinator"`
 	Counts        *ebpf.Variable `ebpf:"counts"`
+	Direct        *ebpf.Variable `ebpf:"direct"`
 	Epoch         *ebpf.Variable `ebpf:"epoch"`
 	FirstPort     *ebpf.Variable `ebpf:"first_port"`
 	KeyCount      *ebpf.Variable `ebpf:"key_count"`

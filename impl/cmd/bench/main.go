@@ -2,9 +2,10 @@
 
 // Command bench measures what a coordinator costs: Dalio's XDP program, the same
 // coordination over plain sockets in C and in Go, a stateless XDP program that bounds the
-// one, the same at TC, and a bare echo that bounds the others; then whole systems, real
-// replicas and clients, with some of those coordinators; and a whole shard whose clients
-// all use one key. It writes report.json and hot-key.json, plots, and prints tables.
+// one, the same at TC, a bare echo that bounds the others, and for reads nginx and nftables,
+// which only balance; then whole systems, real replicas and clients, with some of those
+// coordinators; and a whole shard whose clients all use one key. It writes report.json and
+// hot-key.json, plots, and prints tables.
 //
 // Exit status: 0 measured, 1 it could not be measured, 2 wrong usage.
 package main
@@ -39,6 +40,7 @@ type config struct {
 	// executable is the dalio command, for whole systems and the hot key.
 	executable string
 	hotKey     bool
+	balancers  bool
 	rounds     int
 	timing     bench.Timing
 	unloaded   time.Duration
@@ -53,6 +55,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.object, "object", "", "an object file to load in place of the built-in data plane")
 	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
 	f.BoolVar(&c.hotKey, "hot-key", true, "measure one hot key through a real shard, too")
+	f.BoolVar(&c.balancers, "balancers", true, "measure reads through nginx and nftables, too")
 	f.IntVar(&c.rounds, "rounds", 12, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
@@ -123,6 +126,11 @@ func run(ctx context.Context, c config) error {
 		suite.Rivals = append(suite.Rivals, p)
 	}
 	suite.Rivals = append(suite.Rivals, bench.TC{})
+	if c.balancers && c.rounds > 0 {
+		if suite.Balancers, err = bench.Balancers(filepath.Join(c.dir, "nginx")); err != nil {
+			return err
+		}
+	}
 	// One message has nothing that could be cut into segments.
 	for _, r := range suite.Rivals {
 		if r.Name() != "c_gso" {
