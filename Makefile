@@ -164,12 +164,14 @@ recovery: ## how quickly a shard recovers from failures under load, held to what
 	@$(MAKE) --no-print-directory build
 	$(BIN)/recovery --dir build/recovery $(RECOVERY)
 
-# BENCH has flags for build/bin/bench, such as BENCH="--balancers=false".
+# BENCH has flags for build/bin/bench, such as BENCH="--balancers=false". MORE has those
+# of bench-full.
 BENCH ?=
+MORE :=
 .PHONY: bench
 bench: build ## the coordinator alone, and whole systems by their coordinator, against one in C and against bounds, as ratios
 	@scripts/setup test
-	$(BIN)/bench --dir build/bench $(BENCH)
+	$(BIN)/bench --dir build/bench $(MORE) $(BENCH)
 
 # GROWTH has flags for build/bin/growth, such as GROWTH="--only replicas --rounds 3",
 # LATENCY for build/bin/latency, such as LATENCY="--rounds 2 --window 500ms", and SYSTEMS
@@ -178,6 +180,7 @@ GROWTH ?=
 LATENCY ?=
 SYSTEMS ?=
 .PHONY: bench-full
+bench-full: MORE := --whole-mixes a,b,c,d
 bench-full: bench ## and how cost and memory grow; latency by the rate offered; and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
 	@scripts/setup test
 	$(BIN)/growth --dir build/bench $(GROWTH)

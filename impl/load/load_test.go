@@ -133,3 +133,15 @@ func TestRunRefusesWhatItCannotDrive(t *testing.T) {
 		}
 	}
 }
+
+func TestMixesHaveLetters(t *testing.T) {
+	got, err := YCSB("a,d")
+	if err != nil || len(got) != 2 || got[0] != YCSBA || got[1] != YCSBD {
+		t.Errorf("YCSB() = %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "e", "a,", "ycsb_a"} {
+		if _, err := YCSB(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}

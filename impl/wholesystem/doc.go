@@ -8,6 +8,15 @@
 // is compared are operations a second, in the mixes A, B and C of YCSB: half, 5 % and
 // none of the operations writes, keys by Zipf 0.99.
 //
+// There is D too, if asked for: 5 % of the operations insert keys, and the others read those
+// that came last, by the same law. Each sample inserts under names of its own, so that a
+// contender never meets what another has inserted, a sixtieth of the keys that were filled
+// at most; then it writes those again, in turn. So the replicas hold a little more from
+// sample to sample, whoever takes it, and their read paths have room for all of that. Only
+// what was acknowledged is read, and must be found. The forwarder says that a key is inserted
+// when one replica has it, and may not find it at another: such reads count as operations of
+// its, and are reported.
+//
 // The replicas are started and filled once, and each contender coordinates them in an
 // epoch of its own: the one before it is ended, the replicas are fenced and opened for
 // the next epoch, as when a coordinator takes over from another, and new clients come.
@@ -27,7 +36,7 @@
 // and what is compared would be how clients are scheduled.
 //
 // That the contenders do their work is checked. In each sample every read must find its
-// key, and every operation must end well. And of each contender but the forwarder a
+// key, but for what is said of the forwarder, and every operation must end well. And of each contender but the forwarder a
 // short history is recorded, by the same clients, on keys of its own, for the caller to
 // judge: it must be linearizable. The forwarder is not judged: it answers a write when
 // one replica has it, forgets it at once, and releases whatever a replica says. It does

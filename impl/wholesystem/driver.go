@@ -38,9 +38,10 @@ type driver struct {
 	reads, writes *datagram.Batch
 	lanes         []*lane
 
-	source    source
-	prefix    string
-	valueSize int
+	source source
+	// prefix begins keys, and insertPrefix those inserted.
+	prefix, insertPrefix string
+	valueSize            int
 	// recorder gets the history, if not nil. process gives out its processes.
 	recorder *traces.Recorder
 	process  func() int
@@ -62,7 +63,7 @@ func newDriver(packets *net.UDPConn, to netip.AddrPort, o work) *driver {
 	// A smaller buffer than asked for costs retries and nothing else.
 	_, _ = datagram.SetReceiveBuffer(packets, receiveBuffer)
 	return &driver{packets: packets, conn: datagram.NewConn(packets), to: to, in: datagram.NewBatch(batch), reads: datagram.NewBatch(batch), writes: datagram.NewBatch(batch),
-		prefix: o.prefix, valueSize: o.valueSize, recorder: o.recorder}
+		prefix: o.prefix, insertPrefix: o.insertPrefix, valueSize: o.valueSize, recorder: o.recorder}
 }
 
 // open returns how many lanes have an operation open.

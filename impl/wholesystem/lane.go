@@ -52,7 +52,11 @@ func (l *lane) begin(now time.Time) {
 	}
 	l.count++
 	l.retries = 0
-	l.key = appendKey(l.key[:0], l.driver.prefix, l.choice.key)
+	prefix := l.driver.prefix
+	if l.choice.inserted {
+		prefix = l.driver.insertPrefix
+	}
+	l.key = appendKey(l.key[:0], prefix, l.choice.key)
 	id := l.count*stride + l.index
 	var m protocol.Message
 	if l.choice.write {
@@ -127,7 +131,9 @@ func (l *lane) end(result protocol.Result, m *protocol.Message) {
 	switch {
 	case result != protocol.Done:
 		d.failed++
-	case !l.choice.write && m.Op != protocol.OpPut:
+	case l.choice.write:
+		d.source.written(l.choice)
+	case m.Op != protocol.OpPut:
 		d.absent++
 	}
 	if d.recorder != nil {

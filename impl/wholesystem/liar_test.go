@@ -21,6 +21,11 @@ func (*liar) Name() string { return "liar" }
 
 func (*liar) Judged() bool { return true }
 
+// excused is one that nobody judges.
+type excused struct{ Contender }
+
+func (excused) Judged() bool { return false }
+
 func (l *liar) start(s *shard) (io.Closer, error) {
 	socket, err := s.node.ListenUDP(protocol.Port)
 	if err != nil {

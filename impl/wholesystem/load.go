@@ -17,8 +17,8 @@ import (
 type work struct {
 	clients, sockets int
 	valueSize        int
-	// prefix begins every key.
-	prefix string
+	// prefix begins every key, and insertPrefix those that are inserted.
+	prefix, insertPrefix string
 	// source chooses the operations of the lanes of a socket.
 	source func(socket int) source
 	// recorder gets the history, if not nil.

@@ -33,6 +33,9 @@ type Sample struct {
 	Busy float64 `json:"machine_busy"`
 	// Retries counts requests that were sent again, in the window and before.
 	Retries uint64 `json:"retries"`
+	// Absent counts reads of keys that were said to be there and were not, which only one
+	// who is not judged may have.
+	Absent uint64 `json:"absent,omitempty"`
 }
 
 // lead has a contender coordinate the shard, in a new epoch.
@@ -54,19 +57,25 @@ func (s *shard) measure(ctx context.Context, o Settings, c Contender, m load.Mix
 		return Sample{}, err
 	}
 	defer func() { err = errors.Join(err, coordinating.Close()) }()
-	all := work{clients: o.Clients, sockets: o.Sockets, valueSize: o.ValueSize,
-		source: func(i int) source { return newMixed(m, drawn, i) }}
+	// No sample's inserts are another's.
+	all := work{clients: o.Clients, sockets: o.Sockets, valueSize: o.ValueSize, insertPrefix: fmt.Sprintf("i%d-", s.epoch),
+		source: sources(m, o, drawn)}
 	r, err := s.drive(all)
 	if err != nil {
 		return Sample{}, err
 	}
 	before, after, err := r.watch(ctx, o)
 	sum, stopErr := r.stop()
+	absent := sum.absent
+	if m.Latest && !c.Judged() {
+		// It says that a key is inserted when one replica has it, and then asks another.
+		sum.absent = 0
+	}
 	if err := errors.Join(err, stopErr, sum.verdict()); err != nil {
 		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), m.Name, err)
 	}
 	sample, err = before.until(after)
-	sample.Contender, sample.Mix, sample.Retries = c.Name(), m.Name, sum.retries
+	sample.Contender, sample.Mix, sample.Retries, sample.Absent = c.Name(), m.Name, sum.retries, absent
 	if err != nil {
 		return Sample{}, fmt.Errorf("%s, %s: %w", c.Name(), m.Name, err)
 	}

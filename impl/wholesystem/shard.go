@@ -32,9 +32,10 @@ type shard struct {
 	epoch    protocol.Epoch
 }
 
-// startShard starts the replicas. Nobody coordinates them until a contender does.
-func startShard(ctx context.Context, s Settings, executable, dir string) (*shard, error) {
-	reads := []string{"--kernel-reads=on", "--kernel-keys", strconv.Itoa(2 * s.Keys), "--kernel-room", strconv.Itoa(s.room())}
+// startShard starts the replicas, for so many keys. Nobody coordinates them until a
+// contender does.
+func startShard(ctx context.Context, s Settings, keys int, executable, dir string) (*shard, error) {
+	reads := []string{"--kernel-reads=on", "--kernel-keys", strconv.Itoa(2 * keys), "--kernel-room", strconv.Itoa(s.room())}
 	c, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(dir, "shard"), Replicas: s.Replicas, Executable: executable,
 		ReplicaFlags: reads, Switched: true, Seed: 1})
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Suite) Run(ctx context.Context) (result *Result, err error) {
 		return nil, fmt.Errorf("make a folder for the whole system: %w", err)
 	}
 	start := time.Now()
-	sh, err := startShard(ctx, s.Settings, s.Executable, s.Dir)
+	sh, err := startShard(ctx, s.Settings, s.keys(), s.Executable, s.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,17 @@ func (s *Suite) Run(ctx context.Context) (result *Result, err error) {
 	}
 	result.Took = time.Since(start).Seconds()
 	return result, nil
+}
+
+// keys is how many keys there will be at most.
+func (s *Suite) keys() int {
+	n := s.Settings.Keys
+	for _, m := range s.Mixes {
+		if m.Latest {
+			n += s.Settings.Rounds * len(s.Contenders) * s.Settings.Sockets * int(s.Settings.inserts())
+		}
+	}
+	return n
 }
 
 // judge records a history of each contender that is to be judged, and has it judged.

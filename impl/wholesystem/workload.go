@@ -11,9 +11,6 @@ import (
 // skew is the exponent of Zipf's law by which YCSB draws keys.
 const skew = 0.99
 
-// Mixes are those of the contracted ratios.
-func Mixes() []load.Mix { return []load.Mix{load.YCSBA, load.YCSBB, load.YCSBC} }
-
 // draws is how many keys are drawn beforehand: to draw one takes longer than to have
 // it read.
 const draws = 1 << 20
@@ -31,13 +28,19 @@ func drawKeys(keys int) []uint32 {
 // choice is what a lane does next.
 type choice struct {
 	write bool
-	key   uint32
+	// inserted means that the key is one of those inserted in this sample.
+	inserted bool
+	key      uint32
+	// number is which insert of its socket it is.
+	number uint64
 }
 
 // source chooses what lanes do.
 type source interface {
 	// next returns false when there is nothing more to do.
 	next() (choice, bool)
+	// written is told of each write that was acknowledged.
+	written(choice)
 }
 
 // mixed draws operations for ever.
@@ -58,16 +61,20 @@ func (m *mixed) next() (choice, bool) {
 	if m.at++; m.at >= len(m.drawn) {
 		m.at = 0
 	}
-	return choice{uint64(m.random.Uint32()) < m.writes, m.drawn[m.at]}, true
+	return choice{write: uint64(m.random.Uint32()) < m.writes, key: m.drawn[m.at]}, true
 }
+
+func (*mixed) written(choice) {}
 
 // inTurn writes each of some keys once.
 type inTurn struct{ at, end uint32 }
 
 func (t *inTurn) next() (choice, bool) {
 	t.at++
-	return choice{true, t.at - 1}, t.at <= t.end
+	return choice{write: true, key: t.at - 1}, t.at <= t.end
 }
+
+func (*inTurn) written(choice) {}
 
 // appendKey appends the name of a key, of keySize bytes if the prefix leaves room.
 func appendKey(b []byte, prefix string, key uint32) []byte {

@@ -24,6 +24,7 @@ import (
 
 	"dalio/impl/bench"
 	"dalio/impl/cmd/internal/command"
+	"dalio/impl/load"
 	"dalio/impl/wholesystem"
 )
 
@@ -46,6 +47,7 @@ type config struct {
 	unloaded   time.Duration
 	settings   bench.Settings
 	whole      wholesystem.Settings
+	mixes      []load.Mix
 }
 
 func parse(args []string) (config, error) {
@@ -66,6 +68,7 @@ func parse(args []string) (config, error) {
 	f.IntVar(&c.settings.Keys, "keys", c.settings.Keys, "keys")
 	f.IntVar(&c.settings.KeySize, "key-size", c.settings.KeySize, "bytes of a key")
 	f.IntVar(&c.settings.ValueSize, "value-size", c.settings.ValueSize, "bytes of a value")
+	mixes := f.String("whole-mixes", "a,b,c", "YCSB's mixes that whole systems do; there is d, too")
 	f.IntVar(&c.whole.Rounds, "whole-rounds", c.whole.Rounds, "rounds of whole systems, 0 to leave them out")
 	f.DurationVar(&c.whole.Window, "whole-window", c.whole.Window, "length of a sample of a whole system")
 	f.DurationVar(&c.whole.Warm, "whole-warm", c.whole.Warm, "load before each of them")
@@ -80,6 +83,9 @@ func parse(args []string) (config, error) {
 	}
 	c.whole.Replicas, c.whole.ValueSize = c.settings.Replicas, c.settings.ValueSize
 	var err error
+	if c.mixes, err = load.YCSB(*mixes); err != nil {
+		return c, err
+	}
 	c.executable, err = command.Dalio(c.executable)
 	return c, err
 }

@@ -25,7 +25,7 @@ func wholeSystem(ctx context.Context, c config, programs bench.Programs, report 
 	suite := &wholesystem.Suite{
 		Settings: c.whole, Executable: c.executable, Dir: filepath.Join(c.dir, "whole-system"),
 		Contenders: wholesystem.Contenders(c.executable, c.object, programs),
-		Mixes:      wholesystem.Mixes(),
+		Mixes:      c.mixes,
 		Judge:      judge,
 		Progress:   progress(),
 	}
