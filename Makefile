@@ -164,8 +164,8 @@ recovery: ## how quickly a shard recovers from failures under load, held to what
 	@$(MAKE) --no-print-directory build
 	$(BIN)/recovery --dir build/recovery $(RECOVERY)
 
-# BENCH has flags for build/bin/bench, such as BENCH="--balancers=false". MORE has those
-# of bench-full.
+# BENCH has flags for build/bin/bench, such as BENCH="--balancers=false", and MORE what
+# bench-full adds.
 BENCH ?=
 MORE :=
 .PHONY: bench
@@ -180,7 +180,7 @@ GROWTH ?=
 LATENCY ?=
 SYSTEMS ?=
 .PHONY: bench-full
-bench-full: MORE := --whole-mixes a,b,c,d
+bench-full: MORE := --events --whole-mixes a,b,c,d
 bench-full: bench ## and how cost and memory grow; latency by the rate offered; and whole stores on the same operations: Dalio, etcd and Redis, in memory and on disk
 	@scripts/setup test
 	$(BIN)/growth --dir build/bench $(GROWTH)

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 
 	"dalio/protocol"
 )
@@ -21,6 +24,8 @@ const (
 	eventRing = 64 << 20
 	// eventSize is that of struct event in event.h.
 	eventSize = 64 + 2*protocol.HeaderSize
+	// eventHeader is what the ring puts before each.
+	eventHeader = 8
 )
 
 // What an event tells of the slot, as in event.h.
@@ -79,6 +84,9 @@ type EventReader struct {
 	parts  *ebpf.Map
 	ring   *ringbuf.Reader
 	raw    ringbuf.Record
+	// produced is the page of the ring that says how far it was written, if Kept was
+	// asked.
+	produced []byte
 }
 
 // Events returns a reader of the events that nobody has read yet, or ErrNoEvents.
@@ -122,6 +130,28 @@ func (r *EventReader) Told() ([]uint64, error) {
 	return told, nil
 }
 
+// Kept returns how many events have found room in the ring, read or not.
+func (r *EventReader) Kept() (uint64, error) {
+	if r.produced == nil {
+		var err error
+		page := os.Getpagesize()
+		if r.produced, err = unix.Mmap(r.events.FD(), int64(page), page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+			return 0, fmt.Errorf("map the ring of events: %w", err)
+		}
+	}
+	// The kernel writes it at any time.
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.produced[0]))) / (eventHeader + eventSize), nil
+}
+
+// File returns the ring's map, for another process to empty. The caller must Close it.
+func (r *EventReader) File() (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(r.events.FD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate the ring of events: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "events"), nil
+}
+
 // ID is a number of the ring's that no other had, since the machine was started.
 func (r *EventReader) ID() uint32 { return uint32(r.id) }
 
@@ -147,6 +177,9 @@ func (r *EventReader) Close() error {
 	var problems []error
 	if r.ring != nil {
 		problems = append(problems, r.ring.Close())
+	}
+	if r.produced != nil {
+		problems = append(problems, unix.Munmap(r.produced))
 	}
 	return errors.Join(append(problems, r.events.Close(), r.parts.Close())...)
 }

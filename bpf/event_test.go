@@ -189,7 +189,7 @@ func TestEventsLost(t *testing.T) {
 			read++
 		}
 	}
-	room := os.Getpagesize() / (eventSize + 8) // A record has a header of 8 bytes.
+	room := os.Getpagesize() / (eventSize + eventHeader)
 	run(room - 1)
 	drain()
 	if read != handled || lost != 0 {
@@ -204,6 +204,24 @@ func TestEventsLost(t *testing.T) {
 		t.Errorf("it says that processor %d told %v events of %d, %v", cpus[0], told, handled, err)
 	}
 	if lost < room || read+lost != handled {
+		t.Errorf("read %d events of %d and saw %d lost", read, handled, lost)
+	}
+	for range 2 {
+		if kept, err := reader.Kept(); err != nil || int(kept) != read {
+			t.Errorf("it says that %d events found room of %d that were read, %v", kept, read, err)
+		}
+	}
+	file, err := reader.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Error(err)
+	}
+	// The ring itself is still there.
+	run(1)
+	drain()
+	if read+lost != handled {
 		t.Errorf("read %d events of %d and saw %d lost", read, handled, lost)
 	}
 }

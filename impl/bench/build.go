@@ -17,6 +17,8 @@ type Programs struct {
 	Coordinator, Echo, Golang string
 	// Awake keeps a processor from falling idle; no contender.
 	Awake string
+	// Empty throws events away; no contender either.
+	Empty string
 }
 
 // Coordinators are the coordinators among them, "c" first.
@@ -40,13 +42,14 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 		return Programs{}, fmt.Errorf("make the folder for programs: %w", err)
 	}
 	built := Programs{Coordinator: filepath.Join(dir, "c-coordinator"), Echo: filepath.Join(dir, "c-echo"),
-		Golang: filepath.Join(dir, "go-coordinator")}
+		Golang: filepath.Join(dir, "go-coordinator"), Empty: filepath.Join(dir, "empty")}
 	if built.Awake, err = BuildAwake(ctx, dir); err != nil {
 		return Programs{}, err
 	}
 	for output, sources := range map[string][]string{
 		built.Coordinator: {"main.c", "handlers.c", "outbox.c", "socket.c"},
 		built.Echo:        {"echo.c", "socket.c"},
+		built.Empty:       {"empty.c"},
 	} {
 		if err := compile(ctx, root, output, sources); err != nil {
 			return Programs{}, err

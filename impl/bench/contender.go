@@ -48,20 +48,28 @@ type Dalio struct {
 	NoLease bool
 	// Sessions is the size of the session table; 0 stands for the default.
 	Sessions uint32
+	// Empty is Programs.Empty to have it tell of each message that it handles, which is done
+	// by another object. What it tells is thrown away unread: no process could read so much.
+	Empty string
 }
 
 // lease is the one that a coordinator has unless told otherwise.
 const lease = 250 * time.Millisecond
 
 // Name implements Contender.
-func (Dalio) Name() string { return "dalio" }
+func (d Dalio) Name() string {
+	if d.Empty != "" {
+		return "dalio+events"
+	}
+	return "dalio"
+}
 
 // Knows implements Contender.
 func (Dalio) Knows() Knowledge { return Versions }
 
 // Start implements Contender.
 func (d Dalio) Start(site *Site) (Running, error) {
-	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease, MaxSessions: d.Sessions}
+	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease, MaxSessions: d.Sessions, Events: d.Empty != ""}
 	if d.NoLease {
 		o.Lease = 0
 	}
@@ -70,14 +78,19 @@ func (d Dalio) Start(site *Site) (Running, error) {
 		return nil, err
 	}
 	members := site.Settings.members()
+	var running Running = inKernel{plane}
 	err = site.Do(func() error {
-		return errors.Join(plane.SetEpoch(epoch), plane.SetMembers(members...), plane.SetServing(1<<len(members)-1),
+		err := errors.Join(plane.SetEpoch(epoch), plane.SetMembers(members...), plane.SetServing(1<<len(members)-1),
 			plane.Attach(site.Coordinator))
+		if err == nil && d.Empty != "" {
+			running, err = startTelling(plane, d.Empty, site.Settings.SurroundingsCPU)
+		}
+		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, plane.Close())
+		return nil, errors.Join(err, running.Close())
 	}
-	return inKernel{plane}, nil
+	return running, nil
 }
 
 // inKernel is a contender that has no process.

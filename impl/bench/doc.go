@@ -27,6 +27,11 @@
 // Dalio's over those of "tc". An XDP program that lets every frame pass is at the
 // device of all that is not in XDP, as the thread that receives needs one there.
 //
+// "dalio+events" is Dalio, with its lease as always, that tells of each message that it
+// handles, as for traces. Millions of events a second can be told and not be read, so a
+// process empties the ring without a look at it: what is measured is what it costs the
+// coordinator to tell, and none may find the ring full.
+//
 // For reads alone there are two more, which know nothing of the protocol: "nginx", its
 // stream module, one process as "c" is, and "nftables", address translation by the kernel's
 // packet filter. They send a client's request to a replica as it is and the answer back,

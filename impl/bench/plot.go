@@ -70,7 +70,7 @@ func (r *Report) PlotCPU(path string) error {
 			continue
 		}
 		workload, contender := key[0], key[1]
-		row := PlotRow{Group: workload, Label: workload + ", " + contender, Ours: contender == "dalio",
+		row := PlotRow{Group: workload, Label: workload + ", " + contender, Ours: strings.HasPrefix(contender, "dalio"),
 			Bound: contender == "limit" || contender == "echo", Samples: r.values(series{contender, workload, cpuOf})}
 		if workload == contender {
 			// The bare echo has a row beside the reads, which it bounds.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -81,10 +82,11 @@ func hostPort(a protocol.Address) string {
 	return netip.AddrPortFrom(netip.AddrFrom4(a.IP), a.Port).String()
 }
 
-// startReady starts a program and waits until it says that it is ready. The
-// kernel kills it when the calling thread ends.
-func startReady(path string, args []string) (*exec.Cmd, error) {
+// startReady starts a program, with some open files from the third on, and waits until
+// it says that it is ready. The kernel kills it when the calling thread ends.
+func startReady(path string, args []string, files ...*os.File) (*exec.Cmd, error) {
 	command := exec.Command(path, args...)
+	command.ExtraFiles = files
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := StartReady(command, (*exec.Cmd).Start, func(line string) bool { return line == "ready\n" }, 5*time.Second); err != nil {
 		return nil, err

@@ -109,15 +109,15 @@ func (s *Suite) timing(w Workload) Timing {
 	return s.Timing
 }
 
-// MeasurePatiently is Measure, but tries again, up to three times, when lanes were lost: a
-// burst can overflow a ring when the processors have other work too. It also returns how
-// often it did. Wrong answers are never excused.
+// MeasurePatiently is Measure, but tries again, up to three times, when lanes or events were
+// lost: a burst can overflow a ring when the processors have other work too. It also returns
+// how often it did. Wrong answers are never excused.
 func MeasurePatiently(ctx context.Context, s Settings, c Contender, w Workload, t Timing) (sample Sample, again int, err error) {
 	const tries = 3
 	for ; ; again++ {
 		runtime.GC()
 		sample, err := Measure(ctx, s, c, w, t)
-		if err == nil || again == tries-1 || !errors.Is(err, ErrLanesLost) {
+		if err == nil || again == tries-1 || !errors.Is(err, ErrLanesLost) && !errors.Is(err, ErrEventsLost) {
 			return sample, again, err
 		}
 	}

@@ -42,6 +42,7 @@ type config struct {
 	executable string
 	hotKey     bool
 	balancers  bool
+	events     bool
 	rounds     int
 	timing     bench.Timing
 	unloaded   time.Duration
@@ -58,6 +59,7 @@ func parse(args []string) (config, error) {
 	f.StringVar(&c.executable, "dalio", "", "the dalio command (default: beside this one)")
 	f.BoolVar(&c.hotKey, "hot-key", true, "measure one hot key through a real shard, too")
 	f.BoolVar(&c.balancers, "balancers", true, "measure reads through nginx and nftables, too")
+	f.BoolVar(&c.events, "events", false, "measure Dalio that tells events, too")
 	f.IntVar(&c.rounds, "rounds", 12, "rounds, in each of which everything is measured once, 0 to leave the coordinator alone out")
 	f.DurationVar(&c.timing.Window, "window", time.Second, "length of a sample")
 	f.DurationVar(&c.timing.Warm, "warm", 200*time.Millisecond, "load before each sample")
@@ -142,6 +144,9 @@ func run(ctx context.Context, c config) error {
 		if r.Name() != "c_gso" {
 			suite.UnloadedRivals = append(suite.UnloadedRivals, r)
 		}
+	}
+	if c.events {
+		suite.Rivals = append(suite.Rivals, bench.Dalio{Empty: programs.Empty})
 	}
 	report, err := suite.Run(ctx)
 	if err != nil {
