@@ -30,7 +30,7 @@
 // "dalio+events" is Dalio, with its lease as always, that tells of each message that it
 // handles, as for traces. Millions of events a second can be told and not be read, so a
 // process empties the ring without a look at it: what is measured is what it costs the
-// coordinator to tell, and none may find the ring full.
+// coordinator to tell. No more than one in a hundred may find the ring full.
 //
 // For reads alone there are two more, which know nothing of the protocol: "nginx", its
 // stream module, one process as "c" is, and "nftables", address translation by the kernel's

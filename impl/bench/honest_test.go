@@ -170,6 +170,26 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestGatedReads has a coordinator send reads on because of the gate, with the key that the
+// replica answered with: that must be whole in a frame that came from a socket, too.
+func TestGatedReads(t *testing.T) {
+	segmenting := cContender()
+	// Copies of writes come to one replica after the other, so that the gate closes.
+	segmenting.Args = []string{"--segment"}
+	s := testSettings(t)
+	s.Lanes = 64
+	_, _, around := newScene(t, s, segmenting)
+	if err := around.Start(Work{Writes: 500}, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := around.awaitCount(t.Context(), "gated reads", 50, func(c *Counts) uint64 { return c.Hops }); err != nil {
+		t.Error(err)
+	}
+	if err := around.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSuite takes one short round and looks at the report.
 func TestSuite(t *testing.T) {
 	const rounds = 1

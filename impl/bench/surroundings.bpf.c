@@ -15,12 +15,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline __u32 draw(void)
-{
-	random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
-	return random_state >> 32;
-}
-
 static __always_inline int fault(enum fault f)
 {
 	counts.faults[f]++;
@@ -39,15 +33,18 @@ static __always_inline struct headers *frame_of(struct xdp_md *ctx)
 /*
  * Makes the frame `to` bytes long. It grows at its tail: frames begin their way with
  * more room there than any needs. Where the kernel made a smaller one, as for what
- * came from a socket, it grows at its head, where the headers move along.
+ * came from a socket, it grows at its head, where the headers move along, and the key
+ * does not.
  */
-static __always_inline struct headers *resize(struct xdp_md *ctx, __u32 to)
+static __always_inline struct headers *resize(struct xdp_md *ctx, __u32 to, bool *at_head)
 {
 	int grow = (int)to - (int)(ctx->data_end - ctx->data);
 	__u64 copy[(FIXED_SIZE + 7) / 8];
 
+	*at_head = false;
 	if (!grow || !bpf_xdp_adjust_tail(ctx, grow))
 		return frame_of(ctx);
+	*at_head = true;
 	if (bpf_xdp_load_bytes(ctx, 0, copy, FIXED_SIZE) || bpf_xdp_adjust_head(ctx, -grow) ||
 	    bpf_xdp_store_bytes(ctx, 0, copy, FIXED_SIZE))
 		return NULL;
@@ -102,7 +99,8 @@ static __always_inline int issue(struct xdp_md *ctx, struct lane *l, __u32 numbe
 	__be32 variant = bpf_htonl(key / register_count);
 	__u32 is_write = draw() % 1000 < control.writes;
 	__u32 payload = is_write ? key_len + value_len : key_len;
-	struct headers *h = resize(ctx, FIXED_SIZE + payload);
+	bool at_head;
+	struct headers *h = resize(ctx, FIXED_SIZE + payload, &at_head);
 	struct message *m;
 	struct key_register *k;
 
@@ -227,6 +225,7 @@ static __always_inline int begin(struct xdp_md *ctx, struct headers *h, struct m
 {
 	__u32 number = bpf_ntohs(h->udp.dest) - first_port;
 	struct lane *l = bpf_map_lookup_elem(&lanes, &number);
+	bool at_head;
 
 	if (!l || number >= lane_count)
 		return fault(FAULT_LANE);
@@ -234,24 +233,31 @@ static __always_inline int begin(struct xdp_md *ctx, struct headers *h, struct m
 		return issue(ctx, l, number);
 	m->version = MESSAGE_VERSION;
 	m->value_len = 0;
-	h = resize(ctx, FIXED_SIZE);
+	h = resize(ctx, FIXED_SIZE, &at_head);
 	if (!h)
 		return fault(FAULT_ROOM);
 	return send(h, &l->address, 0);
 }
 
-/* Makes the frame the answer to a read, with the value of the key. */
+/* Makes the frame the answer to a read, with the value of the key that it has. */
 static __always_inline int send_value(struct xdp_md *ctx, struct message *m, struct key_register *k,
-				      const volatile struct address *from,
+				      __be32 variant, const volatile struct address *from,
 				      const volatile struct address *to)
 {
 	struct headers *h;
+	bool at_head;
+	int failed;
 
 	m->op = OP_PUT;
 	m->digest = bpf_htonl(k->digest);
 	m->value_len = bpf_htons(value_len);
-	h = resize(ctx, FIXED_SIZE + key_len + value_len);
-	if (!h || fill(ctx, k, key_len, key_len + value_len))
+	h = resize(ctx, FIXED_SIZE + key_len + value_len, &at_head);
+	failed = fill(ctx, k, key_len, key_len + value_len);
+	/* A coordinator that holds the value back sends the read on with the key. */
+	if (at_head)
+		failed |= fill(ctx, k, 0, key_len) |
+			  bpf_xdp_store_bytes(ctx, FIXED_SIZE + VARIANT_OFFSET, &variant, sizeof(variant));
+	if (!h || failed)
 		return fault(FAULT_ROOM);
 	h = frame_of(ctx);
 	if (!h)
@@ -269,6 +275,7 @@ static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct m
 	struct record *r;
 	struct key_register *k;
 	__be32 variant;
+	bool at_head;
 	__u64 seq;
 
 	at = replica * MAX_REGISTERS + index;
@@ -294,7 +301,7 @@ static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct m
 		m->type = MESSAGE_WRITE_ACK;
 		m->key_len = 0;
 		m->value_len = 0;
-		h = resize(ctx, FIXED_SIZE);
+		h = resize(ctx, FIXED_SIZE, &at_head);
 		if (!h)
 			return fault(FAULT_ROOM);
 		return send(h, &self->address, 0);
@@ -308,7 +315,7 @@ static __always_inline int serve(struct xdp_md *ctx, struct headers *h, struct m
 	if (!r->seq && audited)
 		return send(h, &self->address, key_len);
 	m->version_epoch = r->seq ? bpf_htonl(epoch) : 0;
-	return send_value(ctx, m, k, &self->address, &coordinator.address);
+	return send_value(ctx, m, k, variant, &self->address, &coordinator.address);
 }
 
 /*
@@ -343,7 +350,7 @@ static __always_inline int serve_directly(struct xdp_md *ctx, struct headers *h,
 	m->status = STATUS_OK;
 	m->epoch = bpf_htonl(epoch);
 	m->replica = bpf_htonl(self->id);
-	return send_value(ctx, m, k, &self->address, &from);
+	return send_value(ctx, m, k, variant, &self->address, &from);
 }
 
 static __always_inline bool is_message(const struct headers *h, const struct message *m)

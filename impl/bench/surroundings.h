@@ -182,4 +182,10 @@ struct {
 /* Only the program's own thread draws from it. */
 __u64 random_state = 1;
 
+static __always_inline __u32 draw(void)
+{
+	random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return random_state >> 32;
+}
+
 #endif
