@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"dalio/bpf/cache"
 	"dalio/protocol"
 )
 
@@ -147,12 +148,29 @@ func (t *Table) victim(hash uint64) int {
 // find returns the cell of a key.
 func (t *Table) find(hash uint64, key []byte) (way int, held bool) {
 	for way := range ways {
+		if *t.tag(hash, way) != tagOf(hash) {
+			continue // Without a look at the cell, which is rarely in the processor's caches.
+		}
 		if c := t.cell(hash, way); t.current(c) && binary.BigEndian.Uint64(c.keyHash[:]) == hash &&
 			string(t.payload(hash, way)[:c.keyLen]) == string(key) {
 			return way, true
 		}
 	}
 	return 0, false
+}
+
+// Prefetch has what find will look at come into the processor's caches: the tags first,
+// and then the cell of the key.
+func (t *Table) Prefetch(hash uint64, look int) {
+	if look == 0 {
+		cache.Prefetch(unsafe.Pointer(t.tag(hash, 0)), headSize)
+		return
+	}
+	for way := range ways {
+		if *t.tag(hash, way) == tagOf(hash) {
+			cache.Prefetch(unsafe.Pointer(t.cell(hash, way)), uintptr(cellSize+t.room))
+		}
+	}
 }
 
 // empty returns a cell that has no record of the present membership.
@@ -182,7 +200,7 @@ func (t *Table) fill(hash uint64, way int, key []byte, r protocol.Record) {
 		payload := t.payload(hash, way)
 		copy(payload[copy(payload, key):], r.Value)
 	})
-	atomic.StoreUint32(t.tag(hash, way), uint32(hash>>32))
+	atomic.StoreUint32(t.tag(hash, way), tagOf(hash))
 }
 
 // change changes a cell. The sequence number is odd meanwhile, so that the program
@@ -197,6 +215,9 @@ func (t *Table) set(hash uint64) []byte {
 	size := int(setSize(t.room))
 	return t.memory[int(hash&t.mask)*size:][:size]
 }
+
+// tagOf is the tag of a cell whose key has the hash.
+func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
 
 func (t *Table) tag(hash uint64, way int) *uint32 {
 	return (*uint32)(unsafe.Pointer(&t.set(hash)[way*4]))

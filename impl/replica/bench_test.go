@@ -5,6 +5,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"testing"
@@ -50,7 +51,8 @@ func newBenchWorker(tb testing.TB) *worker {
 
 // handleOne gives the worker one message and takes its answer away.
 func handleOne(w *worker, m *protocol.Message, buffer []byte) {
-	w.handle(m.Append(buffer[:0]), netip.AddrPort{})
+	w.take(m.Append(buffer[:0]), netip.AddrPort{})
+	w.handleAll()
 	w.answers.Reset()
 }
 
@@ -161,5 +163,43 @@ func (p *pump) run(n int) {
 			}
 			answered += p.in.Len()
 		}
+	}
+}
+
+// BenchmarkManyKeys is what a write costs of a million keys, most of which are not in
+// the processor's caches, by how many come together: enough for the clock to be seen to
+// take no part in it.
+func BenchmarkManyKeys(b *testing.B) {
+	const keys = 1_000_000
+	w, value := newBenchWorker(b), make([]byte, 64)
+	seq, random := uint64(0), rand.New(rand.NewPCG(1, 1))
+	take := func(key int, buffer []byte) {
+		seq++
+		k := fmt.Appendf(buffer[datagram.MaxSize:datagram.MaxSize], "kkkkkkkk%08d", key)
+		m := protocol.Message{Type: protocol.Write, Op: protocol.OpPut, Epoch: 1, Replica: 16, Request: seq, Version: protocol.Version{Epoch: 1, Seq: seq},
+			Key: k, KeyHash: protocol.KeyHash(k), Value: value, Digest: protocol.Digest(k, value)}
+		w.take(m.Append(buffer[:0]), netip.AddrPort{})
+	}
+	buffers := make([][]byte, DefaultBatch)
+	for i := range buffers {
+		buffers[i] = make([]byte, 0, datagram.MaxSize+protocol.MaxKeySize)
+	}
+	for key := range keys {
+		take(key, buffers[0])
+		w.handleAll()
+		w.answers.Reset()
+	}
+	for _, together := range []int{16, 64} {
+		b.Run(fmt.Sprint(together), func(b *testing.B) {
+			for done := 0; done < b.N; done += together {
+				b.StopTimer()
+				for i := range together {
+					take(random.IntN(keys), buffers[i])
+				}
+				b.StartTimer()
+				w.handleAll()
+				w.answers.Reset()
+			}
+		})
 	}
 }

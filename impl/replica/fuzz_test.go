@@ -34,7 +34,8 @@ func FuzzMessages(f *testing.F) {
 		if len(payload) > protocol.HeaderSize+protocol.MaxPayloadSize {
 			return // Such a datagram is received as an empty one.
 		}
-		w.handle(payload, netip.AddrPort{})
+		w.take(payload, netip.AddrPort{})
+		w.handleAll()
 		c := w.counters.snapshot()
 		refused := c.Malformed
 		for _, n := range c.Refused {

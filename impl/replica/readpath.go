@@ -43,8 +43,15 @@ func (s *Server) AnswerBy(path ReadPath) {
 	s.membership.Lock()
 	defer s.membership.Unlock()
 	s.path, s.counted = path, path
+	s.prefetchBy(path)
 	path.Begin(s.replica.ID)
 	s.show()
+}
+
+func (s *Server) prefetchBy(what any) {
+	if p, ok := what.(Prefetcher); ok {
+		s.prefetchers = append(s.prefetchers, p)
+	}
 }
 
 // show tells the path what the replica is a member of. The caller holds the
@@ -63,6 +70,7 @@ func (s *Server) partWithPath() {
 	defer s.membership.Unlock()
 	s.path.View(0, 0)
 	s.path = noReadPath{}
+	s.prefetchers = nil
 }
 
 // kernelReads returns what the path has counted, nil if there is none.

@@ -113,8 +113,10 @@ type Server struct {
 	// path answers reads beside the server; counted is the same, also when the server
 	// has ended.
 	path, counted ReadPath
-	shard         string
-	lastID        protocol.ReplicaID
+	// prefetchers are the store and the path, as far as they can.
+	prefetchers []Prefetcher
+	shard       string
+	lastID      protocol.ReplicaID
 	// returned is what the disk said, if the membership is from before the process
 	// began, until a later epoch opens it.
 	returned *control.Returned
@@ -190,6 +192,7 @@ func New(packets net.PacketConn, o Options) (*Server, error) {
 	}
 	s.store = &mirrored{Store: o.Store, server: s}
 	s.replica = protocol.Replica{Store: s.store, Sessions: &s.sessions}
+	s.prefetchBy(o.Store)
 	s.syncer, _ = o.Store.(Syncer)
 	s.keeper, _ = o.Store.(Keeper)
 	if s.keeper != nil {

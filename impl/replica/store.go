@@ -3,8 +3,6 @@
 package replica
 
 import (
-	"slices"
-
 	"dalio/impl/replica/control"
 	"dalio/protocol"
 )
@@ -40,6 +38,18 @@ type Store interface {
 	// Size counts the records of a stripe, and the bytes of their keys and values.
 	Size(stripe int) (records int, bytes int64)
 }
+
+// Prefetcher is a [Store] or a [ReadPath] that can have what it knows of a key come into
+// the processor's caches before it is asked for it.
+type Prefetcher interface {
+	// Prefetch is called for each key of some messages that are to be handled, by its hash,
+	// with its stripe to itself: for all of them with look 0, and then with look 1, when
+	// what the first look asked for may have come. It changes nothing.
+	Prefetch(hash uint64, look int)
+}
+
+// looks is how many there are.
+const looks = 2
 
 // Syncer is a [Store] that keeps records beyond the process's life.
 //
@@ -81,179 +91,4 @@ type Membership struct {
 	Epoch      protocol.Epoch
 	// Floor and Collect are those of protocol.Replica.
 	Floor, Collect protocol.Version
-}
-
-// MemoryStore is a volatile store; a replica that restarts with it has forgotten
-// everything, and must not return under its old id. Its maps and values are
-// reused, so writing a key again costs no allocation.
-type MemoryStore struct {
-	stripes [Stripes]memoryStripe
-	member  protocol.ReplicaID
-	// kept: something else keeps what is here. Begin forgets nothing then, and
-	// removed is told of each record that goes.
-	kept    bool
-	removed func(key string)
-}
-
-// memoryStripe is one part of a MemoryStore.
-type memoryStripe struct {
-	records map[string]*memoryRecord
-	// recent and deleted have the records that are marked so; deleted may have
-	// some that have been put again.
-	recent, deleted []*memoryRecord
-	bytes           int64
-}
-
-type memoryRecord struct {
-	protocol.Record
-	key     string
-	member  protocol.ReplicaID
-	recent  bool
-	deleted bool
-	// gone: it is in a list, but no longer in the map.
-	gone bool
-}
-
-// NewMemoryStore returns an empty store.
-func NewMemoryStore() *MemoryStore {
-	s := &MemoryStore{}
-	s.clear()
-	return s
-}
-
-// NewMirror returns a MemoryStore of what something else keeps: Begin forgets
-// nothing, and removed is called for each record that Merge or Collect removes,
-// while its stripe is locked.
-func NewMirror(removed func(key string)) *MemoryStore {
-	s := NewMemoryStore()
-	s.kept, s.removed = true, removed
-	return s
-}
-
-// Restore puts a record that came under a membership, which may be an earlier one.
-func (s *MemoryStore) Restore(key []byte, r protocol.Record, member protocol.ReplicaID) {
-	s.stripe(key).put(key, r, member)
-}
-
-func (s *MemoryStore) clear() {
-	for i := range s.stripes {
-		s.stripes[i] = memoryStripe{records: make(map[string]*memoryRecord)}
-	}
-}
-
-// Begin begins a membership, with nothing.
-func (s *MemoryStore) Begin(id protocol.ReplicaID) error {
-	if !s.kept {
-		s.clear()
-	}
-	s.member = id
-	return nil
-}
-
-// Get returns the key's record; its value is valid until the key's next Put.
-func (s *MemoryStore) Get(key []byte) protocol.Record {
-	if r := s.stripe(key).records[string(key)]; r != nil && r.member == s.member {
-		return r.Record
-	}
-	return protocol.Record{}
-}
-
-// Put replaces the key's record.
-func (s *MemoryStore) Put(key []byte, r protocol.Record) { s.stripe(key).put(key, r, s.member) }
-
-func (s *MemoryStore) stripe(key []byte) *memoryStripe { return &s.stripes[StripeOf(key)] }
-
-// StripeOf returns the stripe of a key.
-func StripeOf(key []byte) int { return int(protocol.KeyHash(key) % Stripes) }
-
-func (s *memoryStripe) put(key []byte, r protocol.Record, member protocol.ReplicaID) {
-	old := s.records[string(key)]
-	if old == nil {
-		old = &memoryRecord{key: string(key)}
-		s.records[old.key] = old
-		s.bytes += int64(len(key))
-	}
-	s.bytes += int64(len(r.Value) - len(old.Value))
-	r.Value = append(old.Value[:0], r.Value...)
-	old.Record, old.member = r, member
-	if !old.recent {
-		old.recent = true
-		s.recent = append(s.recent, old)
-	}
-	if r.Op == protocol.OpDelete && !old.deleted {
-		old.deleted = true
-		s.deleted = append(s.deleted, old)
-	}
-}
-
-func (s *MemoryStore) remove(part *memoryStripe, r *memoryRecord) {
-	r.gone = true
-	part.bytes -= int64(len(r.key) + len(r.Value))
-	delete(part.records, r.key)
-	if s.removed != nil {
-		s.removed(r.key)
-	}
-}
-
-// Merge takes over what a source holds of a key.
-func (s *MemoryStore) Merge(stripe int, key []byte, source protocol.Record) (changed bool) {
-	part := &s.stripes[stripe]
-	held := part.records[string(key)]
-	switch {
-	case held == nil && source.Op == protocol.OpNone:
-		return false
-	case held == nil:
-	case held.member == s.member && !held.Version.Less(source.Version):
-		return false
-	case source.Op == protocol.OpNone:
-		s.remove(part, held)
-		return true
-	}
-	part.put(key, source, s.member)
-	return true
-}
-
-// Each visits the records of a stripe.
-func (s *MemoryStore) Each(stripe int, visit func(key string, r protocol.Record, earlier bool) bool) {
-	for key, r := range s.stripes[stripe].records {
-		if !visit(key, r.Record, r.member != s.member) {
-			return
-		}
-	}
-}
-
-// Recent visits the records of a stripe that are not known to be settled.
-func (s *MemoryStore) Recent(stripe int, visit func(key string, r protocol.Record) bool) {
-	for _, r := range s.stripes[stripe].recent {
-		if !r.gone && r.member == s.member && !visit(r.key, r.Record) {
-			return
-		}
-	}
-}
-
-// Settle takes note that the versions up to floor are settled.
-func (s *MemoryStore) Settle(stripe int, floor protocol.Version) {
-	part := &s.stripes[stripe]
-	part.recent = slices.DeleteFunc(part.recent, func(r *memoryRecord) bool {
-		r.recent = !r.gone && floor.Less(r.Version)
-		return !r.recent
-	})
-}
-
-// Collect deletes the tombstones up to the mark.
-func (s *MemoryStore) Collect(stripe int, mark protocol.Version) {
-	part := &s.stripes[stripe]
-	part.deleted = slices.DeleteFunc(part.deleted, func(r *memoryRecord) bool {
-		r.deleted = !r.gone && r.Op == protocol.OpDelete
-		if r.deleted && !mark.Less(r.Version) {
-			s.remove(part, r)
-			r.deleted = false
-		}
-		return !r.deleted
-	})
-}
-
-// Size counts the records of a stripe, and their bytes.
-func (s *MemoryStore) Size(stripe int) (records int, bytes int64) {
-	return len(s.stripes[stripe].records), s.stripes[stripe].bytes
 }

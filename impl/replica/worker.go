@@ -23,6 +23,9 @@ var (
 type worker struct {
 	*Server
 	in *datagram.Batch
+	// messages are those taken, and from where each came.
+	messages []protocol.Message
+	from     []netip.AddrPort
 	// answers leave at once, acks when the store has made the writes durable.
 	// With a volatile store they are the same batch.
 	answers, acks *datagram.Batch
@@ -61,27 +64,61 @@ func (w *worker) answerBatch() error {
 		return err
 	}
 	for i := range w.in.Len() {
-		w.handle(w.in.Payload(i), w.in.Address(i))
+		w.take(w.in.Payload(i), w.in.Address(i))
 	}
+	w.handleAll()
 	if err := afterApply.Hit(); err != nil {
 		return err
 	}
 	return w.send()
 }
 
-// handle answers one message, or counts why it has no answer.
-func (w *worker) handle(payload []byte, from netip.AddrPort) {
+// take takes one message that came, or counts that it is none.
+func (w *worker) take(payload []byte, from netip.AddrPort) {
 	var m protocol.Message
 	if m.Unmarshal(payload) != nil {
 		w.counters.malformed.Add(1)
 		return
 	}
+	w.messages, w.from = append(w.messages, m), append(w.from, from)
+}
+
+// handleAll handles what was taken.
+func (w *worker) handleAll() {
+	w.prefetch()
+	for i := range w.messages {
+		w.handle(&w.messages[i], w.from[i])
+	}
+	w.messages, w.from = w.messages[:0], w.from[:0]
+}
+
+// prefetch has what the messages are about come into the processor's caches. Handling
+// one after the other would wait for the memory of each.
+func (w *worker) prefetch() {
+	if len(w.messages) < 2 {
+		return
+	}
+	for look := range looks {
+		for i := range w.messages {
+			hash := w.messages[i].KeyHash
+			lock := &w.stripes[hash%Stripes]
+			lock.Lock()
+			for _, p := range w.prefetchers {
+				p.Prefetch(hash, look)
+			}
+			lock.Unlock()
+		}
+	}
+}
+
+// handle answers a message, or counts why it has no answer.
+func (w *worker) handle(m *protocol.Message, from netip.AddrPort) {
 	// A message whose hash is not its key's is refused before the store is
 	// touched, so the hash it claims may choose the lock. The answer is encoded
 	// under the lock because its value may be the store's own memory.
 	lock := &w.stripes[m.KeyHash%Stripes]
 	lock.Lock()
-	answer, refusal := w.answer(m)
+	answer, refusal := w.answer(*m)
 	switch {
 	case refusal != protocol.NotRefused:
 		w.counters.refused[refusal].Add(1)
