@@ -178,7 +178,7 @@ func (r *Reader) Fates() (answered uint64, passed map[string]uint64, err error) 
 }
 
 // reasons are the names of enum passed.
-var reasons = [readerPassedPASSED_COUNT]string{"none", "unusual", "type", "closed", "absent", "changing", "room"}
+var reasons = [readerPassedPASSED_COUNT]string{"none", "unusual", "type", "gated", "closed", "absent", "changing", "room"}
 
 // What XDP programs return.
 const (

@@ -19,11 +19,12 @@ const (
 	readerPassedPASSED_NONE     readerPassed = 0
 	readerPassedPASSED_UNUSUAL  readerPassed = 1
 	readerPassedPASSED_TYPE     readerPassed = 2
-	readerPassedPASSED_CLOSED   readerPassed = 3
-	readerPassedPASSED_ABSENT   readerPassed = 4
-	readerPassedPASSED_CHANGING readerPassed = 5
-	readerPassedPASSED_ROOM     readerPassed = 6
-	readerPassedPASSED_COUNT    readerPassed = 7
+	readerPassedPASSED_GATED    readerPassed = 3
+	readerPassedPASSED_CLOSED   readerPassed = 4
+	readerPassedPASSED_ABSENT   readerPassed = 5
+	readerPassedPASSED_CHANGING readerPassed = 6
+	readerPassedPASSED_ROOM     readerPassed = 7
+	readerPassedPASSED_COUNT    readerPassed = 8
 )
 
 type readerScratch struct {

@@ -211,6 +211,22 @@ func TestHalfWritten(t *testing.T) {
 	g.mustAnswer(t, read("key", 1))
 }
 
+// maxHopsAnswered is MAX_HOPS_ANSWERED.
+const maxHopsAnswered = 4
+
+// TestReadsOfTheGateAreLeft: a read that was held back often waits at the process.
+func TestReadsOfTheGateAreLeft(t *testing.T) {
+	g := newRig(t, Options{})
+	g.put(t, "key", "value", v(1))
+	m := read("key", 1)
+	for m.Hops = 0; m.Hops <= maxHopsAnswered; m.Hops++ {
+		g.mustAnswer(t, m)
+	}
+	g.mustPass(t, m, "gated")
+	m.Hops = protocol.MaxHops
+	g.mustPass(t, m, "gated")
+}
+
 func TestOptions(t *testing.T) {
 	for what, o := range map[string]Options{
 		"no address":          {MAC: self.MAC},

@@ -104,6 +104,7 @@ enum passed {
 	PASSED_NONE,
 	PASSED_UNUSUAL,	/* not a frame that the coordinator would have sent */
 	PASSED_TYPE,	/* not a read */
+	PASSED_GATED,	/* read again because of the gate: see MAX_HOPS_ANSWERED */
 	PASSED_CLOSED,	/* not of the membership, or there is none */
 	PASSED_ABSENT,	/* the key is not in the table */
 	PASSED_CHANGING,	/* the record or the membership was being changed */
