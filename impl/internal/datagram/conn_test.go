@@ -100,6 +100,37 @@ func exchange(t *testing.T, from, to *Conn, at, sender netip.AddrPort) {
 	}
 }
 
+// TestOneBatchServesBothWays receives into a batch, sends it, and receives again.
+func TestOneBatchServesBothWays(t *testing.T) {
+	a, b := listen(t, "udp4", "127.0.0.1:0"), listen(t, "udp4", "127.0.0.1:0")
+	near, far, batch, out := NewConn(a), NewConn(b), NewBatch(8), NewBatch(8)
+	for round := range 20 {
+		out.Reset()
+		for i := range round%5 + 1 {
+			out.Add(message(round*10+i), portOf(b))
+		}
+		if _, err := near.Write(out); err != nil {
+			t.Fatal(err)
+		}
+		if err := far.Read(batch); err != nil || batch.Len() != out.Len() {
+			t.Fatalf("round %d: received %d of %d, %v", round, batch.Len(), out.Len(), err)
+		}
+		for i := range batch.Len() {
+			if string(batch.Payload(i)) != string(out.Payload(i)) || batch.Address(i) != portOf(a) {
+				t.Fatalf("round %d: datagram %d is %q from %v", round, i, batch.Payload(i), batch.Address(i))
+			}
+		}
+		if round%3 == 0 {
+			if sent, err := far.Write(batch); sent != out.Len() || err != nil {
+				t.Fatalf("round %d: sent back %d, %v", round, sent, err)
+			}
+			if err := near.Read(batch); err != nil || batch.Len() != out.Len() || string(batch.Payload(0)) != string(out.Payload(0)) {
+				t.Fatalf("round %d: came back as %d, %v", round, batch.Len(), err)
+			}
+		}
+	}
+}
+
 func TestTooLongDatagramsAreReceivedEmpty(t *testing.T) {
 	for name, wrap := range map[string]func(*net.UDPConn) net.PacketConn{
 		"vector": func(c *net.UDPConn) net.PacketConn { return c },

@@ -26,6 +26,10 @@ type vector struct {
 	receive func(fd uintptr) bool
 	send    func(fd uintptr) bool
 
+	// armed is how many headers are ready to receive into: the kernel writes to those
+	// that it fills.
+	armed int
+
 	// The headers of the call in hand, and its result.
 	first, last int
 	done        int
@@ -69,11 +73,12 @@ func vectored(raw syscall.RawConn) bool {
 func (c *Conn) readVector(b *Batch) error {
 	v := &b.vector
 	b.n = 0
-	for i := range v.headers {
-		b.buffers[i] = b.buffers[i][:bufferSize]
-		v.receiveInto(i, b.buffers[i])
+	if v.armed != len(v.headers) {
+		for i := range v.headers {
+			v.receiveInto(i, b.buffers[i][:bufferSize])
+		}
 	}
-	v.first, v.last = 0, len(v.headers)
+	v.first, v.last, v.armed = 0, len(v.headers), 0
 	if err := c.raw.Read(v.receive); err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}
@@ -84,12 +89,15 @@ func (c *Conn) readVector(b *Batch) error {
 	for i := range b.n {
 		from := netip.AddrPortFrom(netip.AddrFrom4(v.names[i].Addr), swapped(v.names[i].Port))
 		b.received(i, int(v.headers[i].Len), from)
+		v.receiveInto(i, b.buffers[i][:bufferSize])
 	}
+	v.armed = len(v.headers)
 	return nil
 }
 
 func (c *Conn) writeVector(b *Batch) (sent int, err error) {
 	v := &b.vector
+	v.armed = 0
 	for i := range b.n {
 		v.names[i] = unix.RawSockaddrInet4{Family: unix.AF_INET,
 			Port: swapped(b.addrs[i].Port()), Addr: address4(b.addrs[i])}
