@@ -51,7 +51,7 @@ func subjects() []subject {
 		{"impl/coordinator/membership", nil, []judging{
 			{folder: "impl/coordinator/membership", without: []string{"TestEveryRuleIsNeeded"}, slow: []string{"TestFixedWalks", "TestWhateverFails"}, flags: rapidFlags(40)},
 		}},
-		{"impl/replica", []string{"member.go", "store.go", "sessions.go", "source.go", "catchup.go"}, []judging{
+		{"impl/replica", []string{"member.go", "memory.go", "record.go", "index.go", "sessions.go", "source.go", "catchup.go"}, []judging{
 			{folder: "impl/replica", timed: true, slow: []string{
 				"TestConcurrentWritersOfOneKey", "TestLateRequests", "TestReadPathFollowsTheServer", "TestReadPathTakesUpWhatIsRead", "TestBatchesCostNoAllocation",
 				"TestCatchUpUnderWrites", "TestCatchUpComparesDigests", "TestCatchUpBringsSessions", "TestCatchUpKeepsToOneSource", "TestCatchUpGoesOnWhereItFailed",

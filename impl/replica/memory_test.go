@@ -170,6 +170,10 @@ func compare(t *rapid.T, store *MemoryStore, plain map[string]*held, member prot
 			recent[key] = fmt.Sprint(r)
 			return true
 		})
+		part := &store.stripes[i]
+		if slices.ContainsFunc(part.recent, func(r *memoryRecord) bool { return !r.recent }) || slices.ContainsFunc(part.deleted, func(r *memoryRecord) bool { return !r.deleted }) {
+			t.Fatal("a list has a record that is not marked so")
+		}
 		_, bytes := store.Size(i)
 		size += bytes
 	}

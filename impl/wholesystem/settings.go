@@ -41,7 +41,7 @@ type Settings struct {
 }
 
 // DefaultSettings returns those of the contracted ratios. With 64 clients the processors
-// are idle for a quarter of the time, and with 192 frames are lost in rings.
+// wait for them more often, and with 192 frames are lost in rings.
 func DefaultSettings() Settings {
 	return Settings{Replicas: 3, Keys: 1_000_000, ValueSize: 64, Clients: 128, Sockets: 2,
 		Warm: 300 * time.Millisecond, Window: time.Second, Recorded: 300 * time.Millisecond, Rounds: 12}
