@@ -56,7 +56,7 @@ func subjects() []subject {
 				"TestConcurrentWritersOfOneKey", "TestLateRequests", "TestReadPathFollowsTheServer", "TestReadPathTakesUpWhatIsRead", "TestBatchesCostNoAllocation",
 				"TestCatchUpUnderWrites", "TestCatchUpComparesDigests", "TestCatchUpBringsSessions", "TestCatchUpKeepsToOneSource", "TestCatchUpGoesOnWhereItFailed",
 				"TestCatchUpKeepsItsRate", "TestCatchUpStallsNoTraffic",
-			}},
+			}, flags: rapidFlags(100)},
 		}},
 	}
 }
