@@ -39,12 +39,7 @@ func readThrough(t *testing.T, c Contender, operations uint64) error {
 	if err := around.awaitOperations(context.Background(), operations); err != nil {
 		return err
 	}
-	// A few lanes that began before the others may have done all that.
-	await(t, "every lane reads", func() bool {
-		fewest := ^uint64(0)
-		eachLane(t, around, func(_ int, l surroundingsLane) { fewest = min(fewest, l.Completed) })
-		return fewest > 0
-	})
+	awaitEachLane(t, around, 1)
 	if err := around.Stop(); err != nil {
 		return err
 	}
@@ -88,10 +83,8 @@ func TestSilentReplicas(t *testing.T) {
 			if err := around.Start(Work{}, 10*time.Second); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "every lane's request comes to a replica, which ignores it", func() bool {
-				c := mustCount(t, around)
-				return sumOf(c.FaultsByName()) >= uint64(around.site.Settings.Lanes)
-			})
+			// Every lane's request comes to a replica, which ignores it.
+			awaitFaults(t, around)
 			if c := mustCount(t, around); c.Operations() != 0 {
 				t.Errorf("%d operations counted", c.Operations())
 			}

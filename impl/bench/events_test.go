@@ -14,15 +14,7 @@ import (
 // TestEventsAreTold has the coordinator tell of each frame that it got.
 func TestEventsAreTold(t *testing.T) {
 	_, running, around := newScene(t, testSettings(t), Dalio{Empty: programs.Empty})
-	if err := around.Start(mixed, 10*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if err := around.awaitOperations(context.Background(), 20_000); err != nil {
-		t.Fatal(err)
-	}
-	if err := around.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	mustComplete(t, around, mixed, 20_000)
 	told, err := running.(*telling).told()
 	if c := mustCount(t, around); err != nil || told != c.Out {
 		t.Errorf("%d events told of %d frames, %v", told, c.Out, err)

@@ -34,12 +34,7 @@ func TestCountsAgree(t *testing.T) {
 	if err := around.awaitOperations(context.Background(), wanted); err != nil {
 		t.Fatal(err)
 	}
-	// Whoever makes the lanes begin may be held up while some of them do all that.
-	await(t, "every lane completes two operations", func() bool {
-		fewest := ^uint64(0)
-		eachLane(t, around, func(_ int, l surroundingsLane) { fewest = min(fewest, l.Completed) })
-		return fewest >= 2
-	})
+	awaitEachLane(t, around, 2)
 	if err := around.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +101,7 @@ func TestBrokenCoordinator(t *testing.T) {
 			if err := around.Start(mixed, 10*time.Second); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "every lane meets a fault", func() bool {
-				c := mustCount(t, around)
-				return sumOf(c.FaultsByName()) >= uint64(around.site.Settings.Lanes)
-			})
+			awaitFaults(t, around)
 			counted := mustCount(t, around)
 			if n := counted.Operations(); n != 0 {
 				t.Errorf("%d operations counted", n)

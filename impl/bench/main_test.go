@@ -117,3 +117,37 @@ func mustDecode(t *testing.T, frame []byte) protocol.Message {
 	}
 	return m
 }
+
+// mustComplete has lanes do work until so many operations are done, and stops them.
+func mustComplete(t *testing.T, s *Surroundings, w Work, operations uint64) {
+	t.Helper()
+	if err := s.Start(w, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.awaitOperations(t.Context(), operations); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitEachLane returns when every lane has completed so many operations: whoever makes
+// the lanes begin may be held up while some of them go on.
+func awaitEachLane(t *testing.T, s *Surroundings, least uint64) {
+	t.Helper()
+	await(t, fmt.Sprintf("every lane completes %d operations", least), func() bool {
+		fewest := ^uint64(0)
+		eachLane(t, s, func(_ int, l surroundingsLane) { fewest = min(fewest, l.Completed) })
+		return fewest >= least
+	})
+}
+
+// awaitFaults returns when as many frames were faulty as there are lanes.
+func awaitFaults(t *testing.T, s *Surroundings) {
+	t.Helper()
+	await(t, "every lane meets a fault", func() bool {
+		c := mustCount(t, s)
+		return sumOf(c.FaultsByName()) >= uint64(s.site.Settings.Lanes)
+	})
+}

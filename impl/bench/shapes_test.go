@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -26,15 +25,7 @@ func TestShapes(t *testing.T) {
 			s := testSettings(t)
 			change(&s)
 			_, running, around := newScene(t, s, Dalio{})
-			if err := around.Start(mixed, 10*time.Second); err != nil {
-				t.Fatal(err)
-			}
-			if err := around.awaitOperations(context.Background(), 20_000); err != nil {
-				t.Fatal(err)
-			}
-			if err := around.Stop(); err != nil {
-				t.Fatal(err)
-			}
+			mustComplete(t, around, mixed, 20_000)
 			sessions, err := running.(inKernel).Closer.(*bpf.DataPlane).Sessions()
 			if err != nil {
 				t.Fatal(err)
