@@ -22,13 +22,17 @@ var (
 // with other workers but the server.
 type worker struct {
 	*Server
-	in *datagram.Batch
-	// messages are those taken, and from where each came.
-	messages []protocol.Message
-	from     []netip.AddrPort
+	in    *datagram.Batch
+	taken []arrival
 	// answers leave at once, acks when the store has made the writes durable.
 	// With a volatile store they are the same batch.
 	answers, acks *datagram.Batch
+}
+
+// arrival is a message that was taken, and from where it came.
+type arrival struct {
+	protocol.Message
+	from netip.AddrPort
 }
 
 func newWorker(s *Server) *worker {
@@ -75,32 +79,32 @@ func (w *worker) answerBatch() error {
 
 // take takes one message that came, or counts that it is none.
 func (w *worker) take(payload []byte, from netip.AddrPort) {
-	var m protocol.Message
-	if m.Unmarshal(payload) != nil {
+	a := arrival{from: from}
+	if a.Unmarshal(payload) != nil {
 		w.counters.malformed.Add(1)
 		return
 	}
-	w.messages, w.from = append(w.messages, m), append(w.from, from)
+	w.taken = append(w.taken, a)
 }
 
 // handleAll handles what was taken.
 func (w *worker) handleAll() {
 	w.prefetch()
-	for i := range w.messages {
-		w.handle(&w.messages[i], w.from[i])
+	for i := range w.taken {
+		w.handle(&w.taken[i].Message, w.taken[i].from)
 	}
-	w.messages, w.from = w.messages[:0], w.from[:0]
+	w.taken = w.taken[:0]
 }
 
 // prefetch has what the messages are about come into the processor's caches. Handling
 // one after the other would wait for the memory of each.
 func (w *worker) prefetch() {
-	if len(w.messages) < 2 {
+	if len(w.taken) < 2 {
 		return
 	}
 	for look := range looks {
-		for i := range w.messages {
-			hash := w.messages[i].KeyHash
+		for i := range w.taken {
+			hash := w.taken[i].KeyHash
 			lock := &w.stripes[hash%Stripes]
 			lock.Lock()
 			for _, p := range w.prefetchers {
