@@ -35,9 +35,7 @@ struct record {
  * handled with the batch: here it would be answered, held back and sent round again
  * hundreds of times meanwhile, where at the process it waits behind them.
  */
-#ifndef MAX_HOPS_ANSWERED
 #define MAX_HOPS_ANSWERED 4
-#endif
 
 /* Finds the cell that may have the key. */
 static __always_inline struct cell *find_cell(__be64 key_hash)
