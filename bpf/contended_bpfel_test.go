@@ -35,9 +35,11 @@ const (
 	contendedVarDeBruijnIndex   = "de_bruijn_index"
 	contendedVarDevices         = "devices"
 	contendedVarEgressIfindex   = "egress_ifindex"
+	contendedVarHeld            = "held"
 	contendedVarLease           = "lease"
 	contendedVarMaxSessions     = "max_sessions"
 	contendedVarMemberships     = "memberships"
+	contendedVarMoment          = "moment"
 	contendedVarSequence        = "sequence"
 	contendedVarSessionTtl      = "session_ttl"
 	contendedVarSeveralDevices  = "several_devices"
@@ -118,9 +120,11 @@ type contendedVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
@@ -183,9 +187,11 @@ type contendedVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`

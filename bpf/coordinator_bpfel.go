@@ -312,9 +312,11 @@ const (
 	coordinatorVarDeBruijnIndex   = "de_bruijn_index"
 	coordinatorVarDevices         = "devices"
 	coordinatorVarEgressIfindex   = "egress_ifindex"
+	coordinatorVarHeld            = "held"
 	coordinatorVarLease           = "lease"
 	coordinatorVarMaxSessions     = "max_sessions"
 	coordinatorVarMemberships     = "memberships"
+	coordinatorVarMoment          = "moment"
 	coordinatorVarSequence        = "sequence"
 	coordinatorVarSessionTtl      = "session_ttl"
 	coordinatorVarSeveralDevices  = "several_devices"
@@ -395,9 +397,11 @@ type coordinatorVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
@@ -460,9 +464,11 @@ type coordinatorVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`

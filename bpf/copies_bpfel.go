@@ -36,9 +36,11 @@ const (
 	copiesVarDeBruijnIndex   = "de_bruijn_index"
 	copiesVarDevices         = "devices"
 	copiesVarEgressIfindex   = "egress_ifindex"
+	copiesVarHeld            = "held"
 	copiesVarLease           = "lease"
 	copiesVarMaxSessions     = "max_sessions"
 	copiesVarMemberships     = "memberships"
+	copiesVarMoment          = "moment"
 	copiesVarSequence        = "sequence"
 	copiesVarSessionTtl      = "session_ttl"
 	copiesVarSeveralDevices  = "several_devices"
@@ -120,9 +122,11 @@ type copiesVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
@@ -185,9 +189,11 @@ type copiesVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`

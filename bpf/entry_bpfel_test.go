@@ -43,9 +43,11 @@ const (
 	entryVarDeBruijnIndex         = "de_bruijn_index"
 	entryVarDevices               = "devices"
 	entryVarEgressIfindex         = "egress_ifindex"
+	entryVarHeld                  = "held"
 	entryVarLease                 = "lease"
 	entryVarMaxSessions           = "max_sessions"
 	entryVarMemberships           = "memberships"
+	entryVarMoment                = "moment"
 	entryVarSequence              = "sequence"
 	entryVarSessionTtl            = "session_ttl"
 	entryVarSeveralDevices        = "several_devices"
@@ -135,9 +137,11 @@ type entryVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
@@ -202,9 +206,11 @@ type entryVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`

@@ -116,9 +116,11 @@ const (
 	eventfulVarDeBruijnIndex   = "de_bruijn_index"
 	eventfulVarDevices         = "devices"
 	eventfulVarEgressIfindex   = "egress_ifindex"
+	eventfulVarHeld            = "held"
 	eventfulVarLease           = "lease"
 	eventfulVarMaxSessions     = "max_sessions"
 	eventfulVarMemberships     = "memberships"
+	eventfulVarMoment          = "moment"
 	eventfulVarSequence        = "sequence"
 	eventfulVarSessionTtl      = "session_ttl"
 	eventfulVarSeveralDevices  = "several_devices"
@@ -201,9 +203,11 @@ type eventfulVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
@@ -270,9 +274,11 @@ type eventfulVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
 	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`

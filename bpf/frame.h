@@ -76,7 +76,7 @@ static __always_inline enum drop_reason transmit(struct packet *p, const struct 
 /* What goes into messages to replicas, which copy it into their answers. */
 static __always_inline __be64 stamp(void)
 {
-	return lease ? bpf_cpu_to_be64(coarse_clock()) : 0;
+	return lease ? bpf_cpu_to_be64(latest()) : 0;
 }
 
 /* What all responses to clients have in common. */

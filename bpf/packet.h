@@ -117,6 +117,14 @@ static __always_inline struct address sender(const struct packet *p)
 	return from;
 }
 
+/* The latest time that is known without the clock: it is never ahead either. */
+static __always_inline __u64 latest(void)
+{
+	__u64 last_tick = coarse_clock(), last_look = READ_ONCE(moment);
+
+	return last_look > last_tick ? last_look : last_tick;
+}
+
 /* What every read and write request must have. */
 static __always_inline int is_bad_request(const struct packet *p)
 {
@@ -124,7 +132,10 @@ static __always_inline int is_bad_request(const struct packet *p)
 	       !p->ip->saddr || !p->udp->source;
 }
 
-/* Takes note of when a message that a replica has answered was sent. */
+/*
+ * Takes note of when a message that a replica has answered was sent. What the program
+ * has sent is no later than the latest time; what the control plane has, by the clock.
+ */
 static __always_inline void note_answer(const struct message *m)
 {
 	__u64 *newest = &answered[bpf_ntohl(m->replica) % MAX_MEMBERS], sent;
@@ -132,7 +143,7 @@ static __always_inline void note_answer(const struct message *m)
 	if (!lease)
 		return;
 	sent = bpf_be64_to_cpu(m->sent);
-	if (sent > READ_ONCE(*newest) && sent <= clock())
+	if (sent > READ_ONCE(*newest) && (sent <= latest() || sent <= clock()))
 		WRITE_ONCE(*newest, sent);
 }
 

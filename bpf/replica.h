@@ -154,6 +154,39 @@ static __always_inline int lease_expired(struct packet *p, __u32 *overdue)
 }
 
 /*
+ * Says the same unless the lease has held at some moment after the read was sent: no
+ * later epoch was open then, so the value lacks nothing that was committed before the
+ * read. A look at the clock counts for all reads that were sent before it.
+ *
+ * What is stamped with less than held must have been stamped before the lease was
+ * looked at, on any processor. So moment is raised first, by a swap which is a barrier,
+ * and the clock is asked again. If another processor raises moment meanwhile, and by
+ * less, this look counts for this read alone. Two that end in the other order take
+ * held back, which costs a look.
+ */
+static __always_inline int overdue_since(struct packet *p, __u64 sent, __u32 *overdue)
+{
+	__u64 now, before;
+	int announced;
+
+	if (sent < READ_ONCE(held))
+		return 0;
+	now = clock();
+	before = READ_ONCE(moment);
+	announced = before >= now;
+	if (!announced) {
+		__u64 found = __sync_val_compare_and_swap(&moment, before, now);
+
+		announced = found == before || found >= now;
+	}
+	if (lease_expired(p, overdue))
+		return 1;
+	if (announced)
+		WRITE_ONCE(held, now);
+	return 0;
+}
+
+/*
  * Sends the read to a member that is overdue: its answer renews the lease. A member
  * that joins may not have caught up, but serve by the time its answer is here: only
  * what it is asked while it serves may be released.
@@ -228,7 +261,7 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 		if (SEQ(word) == seq && is_pending(word) && !(covers(p, word) && commit_covered(p, e, word)))
 			return gate(p, e, word);
 	}
-	if (lease && lease_expired(p, &overdue))
+	if (lease && overdue_since(p, bpf_be64_to_cpu(m->sent), &overdue))
 		return ask_overdue(p, overdue);
 	count(p, ACTIVITY_RELEASED);
 	if (!locate(p, &client, &device))

@@ -112,7 +112,7 @@ func (r *Rig) Reset() error {
 		return err
 	}
 	var nobody [protocol.MaxMembers]uint64
-	err := errors.Join(r.writeSequence(0), r.objects.Answered.Set(nobody), r.objects.Tick.Set(uint32(0)),
+	err := errors.Join(r.writeSequence(0), r.objects.Answered.Set(nobody), r.setHeld(0), r.objects.Tick.Set(uint32(0)),
 		r.writeSessions(make([]protocol.SessionEntry, r.options.MaxSessions)), r.SetClock(0))
 	if err == nil {
 		err = r.forgetCounters()

@@ -77,7 +77,7 @@ func (d *DataPlane) Summary() (*protocol.Coordinator, error) {
 		Epoch: protocol.Epoch(m.Epoch), Known: m.known(), Members: m.Members, Serving: m.Serving,
 		MinMembers: int(m.MinMembers), Lease: uint64(d.options.Lease),
 	}
-	if err := errors.Join(d.objects.Answered.Get(&c.Answered), d.objects.ClockNow.Get(&c.Now)); err != nil {
+	if err := errors.Join(d.objects.Answered.Get(&c.Answered), d.objects.Held.Get(&c.Held), d.objects.ClockNow.Get(&c.Now)); err != nil {
 		return nil, fmt.Errorf("read lease: %w", err)
 	}
 	if err := d.readSequence(&c.NextSeq); err != nil {
@@ -106,7 +106,7 @@ func (d *DataPlane) Restore(c *protocol.Coordinator) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(d.objects.Answered.Set(c.Answered), d.objects.ClockNow.Set(c.Now), d.forgetLease()); err != nil {
+	if err := errors.Join(d.objects.Answered.Set(c.Answered), d.setHeld(c.Held), d.objects.ClockNow.Set(c.Now), d.forgetLease()); err != nil {
 		return fmt.Errorf("write lease: %w", err)
 	}
 	if err := d.writeSequence(c.NextSeq); err != nil {
@@ -116,6 +116,12 @@ func (d *DataPlane) Restore(c *protocol.Coordinator) error {
 		return fmt.Errorf("write tick: %w", err)
 	}
 	return d.writeSessions(c.Sessions)
+}
+
+// setHeld sets when the lease was last found to hold. Where the clock is put back, no
+// stamp may be of a moment that is yet to come.
+func (d *DataPlane) setHeld(at uint64) error {
+	return errors.Join(d.objects.Held.Set(at), d.objects.Moment.Set(uint64(0)))
 }
 
 // writeSessions writes the whole session table.

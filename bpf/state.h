@@ -102,6 +102,13 @@ __u32 egress_ifindex;
  * several processors may write one at the same time: either time is true.
  */
 __u64 answered[MAX_MEMBERS];
+/*
+ * held is the time of the last look at the clock that found the lease holding. What is
+ * stamped from now on has moment at least, so that less than held means sent before
+ * that look: see overdue_since in replica.h.
+ */
+__u64 moment;
+__u64 held;
 
 /* The last sequence number given out, alone on its cache line. */
 struct sequence {

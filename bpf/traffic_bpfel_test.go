@@ -255,10 +255,12 @@ const (
 	trafficVarDeBruijnIndex   = "de_bruijn_index"
 	trafficVarDevices         = "devices"
 	trafficVarEgressIfindex   = "egress_ifindex"
+	trafficVarHeld            = "held"
 	trafficVarLanes           = "lanes"
 	trafficVarLease           = "lease"
 	trafficVarMaxSessions     = "max_sessions"
 	trafficVarMemberships     = "memberships"
+	trafficVarMoment          = "moment"
 	trafficVarPlan            = "plan"
 	trafficVarSequence        = "sequence"
 	trafficVarSessionTtl      = "session_ttl"
@@ -343,10 +345,12 @@ type trafficVariableSpecs struct {
 	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.VariableSpec `ebpf:"devices"`
 	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held            *ebpf.VariableSpec `ebpf:"held"`
 	Lanes           *ebpf.VariableSpec `ebpf:"lanes"`
 	Lease           *ebpf.VariableSpec `ebpf:"lease"`
 	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
 	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment          *ebpf.VariableSpec `ebpf:"moment"`
 	Plan            *ebpf.VariableSpec `ebpf:"plan"`
 	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
 	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
@@ -415,10 +419,12 @@ type trafficVariables struct {
 	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
 	Devices         *ebpf.Variable `ebpf:"devices"`
 	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held            *ebpf.Variable `ebpf:"held"`
 	Lanes           *ebpf.Variable `ebpf:"lanes"`
 	Lease           *ebpf.Variable `ebpf:"lease"`
 	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
 	Memberships     *ebpf.Variable `ebpf:"memberships"`
+	Moment          *ebpf.Variable `ebpf:"moment"`
 	Plan            *ebpf.Variable `ebpf:"plan"`
 	Sequence        *ebpf.Variable `ebpf:"sequence"`
 	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`

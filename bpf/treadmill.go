@@ -139,12 +139,12 @@ func (t *Treadmill) Differs(c *protocol.Coordinator) (string, error) {
 		}
 	}
 	var answered [protocol.MaxMembers]uint64
-	var last uint64
-	if err := errors.Join(t.objects.Answered.Get(&answered), t.readSequence(&last)); err != nil {
+	var held, last uint64
+	if err := errors.Join(t.objects.Answered.Get(&answered), t.objects.Held.Get(&held), t.readSequence(&last)); err != nil {
 		return "", fmt.Errorf("read lease and sequence number: %w", err)
 	}
-	if answered != c.Answered || last != c.NextSeq {
-		return fmt.Sprintf("heard at %v, last number %d; the model: %v, %d", answered, last, c.Answered, c.NextSeq), nil
+	if answered != c.Answered || held != c.Held || last != c.NextSeq {
+		return fmt.Sprintf("heard at %v, lease held at %d, last number %d; the model: %v, %d, %d", answered, held, last, c.Answered, c.Held, c.NextSeq), nil
 	}
 	return "", nil
 }

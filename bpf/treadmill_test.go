@@ -49,6 +49,7 @@ func TestTreadmill(t *testing.T) {
 		"slot 7":      func(c *protocol.Coordinator) { c.Sessions[7].Tick++ },
 		"last number": func(c *protocol.Coordinator) { c.NextSeq++ },
 		"heard at":    func(c *protocol.Coordinator) { c.Answered[15]++ },
+		"lease held":  func(c *protocol.Coordinator) { c.Held++ },
 		"states":      func(c *protocol.Coordinator) { c.Tick++ },
 	} {
 		restore(t, mill.DataPlane, start)

@@ -188,6 +188,9 @@ func (c *cluster) deliver() {
 	}
 	n := c.coordinators[p.coordinator]
 	n.Now = c.now
+	if c.without == "when a read was sent" && p.m.Type == ReadReply {
+		p.m.Sent = 0
+	}
 	if n.Epoch == 0 {
 		return
 	}

@@ -80,6 +80,8 @@ type Coordinator struct {
 	// the time at which the newest message that each replica has answered was sent.
 	Now, Lease uint64
 	Answered   [MaxMembers]uint64
+	// Held is the time of the last look at the clock that found the lease holding.
+	Held uint64
 	// Sessions has a power of two of entries.
 	Sessions []SessionEntry
 }
@@ -240,7 +242,7 @@ func (c *Coordinator) HandleReadReply(m Message, from Address) Output {
 			return c.gate(m, e)
 		}
 	}
-	if overdue, expired := c.leaseExpired(); expired {
+	if overdue, expired := c.leaseHeldSince(m.Sent); expired {
 		// A member that joins may not have caught up, but serve by the time its
 		// answer is here: only what it is asked while it serves may be released.
 		if m.Hops >= MaxHops || c.Serving>>overdue&1 == 0 {

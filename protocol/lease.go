@@ -21,6 +21,19 @@ func (c *Coordinator) leaseExpired() (overdue int, expired bool) {
 	return overdue, c.Answered[overdue]+c.Lease < c.Now
 }
 
+// leaseHeldSince says, as leaseExpired does, whether a member is overdue, unless the lease
+// has held at some moment after the time that a read was sent to a replica. No later epoch
+// was open at that moment, so the value lacks nothing that was committed before the read.
+func (c *Coordinator) leaseHeldSince(sent uint64) (overdue int, expired bool) {
+	if sent < c.Held {
+		return 0, false
+	}
+	if overdue, expired = c.leaseExpired(); !expired && c.Lease != 0 {
+		c.Held = c.Now
+	}
+	return overdue, expired
+}
+
 // answerProbe tells anybody the epoch, with OK if values may be released.
 func (c *Coordinator) answerProbe(m Message, from Address) Output {
 	if len(m.Key)+len(m.Value) != 0 || !from.valid() {

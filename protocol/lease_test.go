@@ -30,3 +30,38 @@ func TestLease(t *testing.T) {
 		}
 	}
 }
+
+// TestHeld: a look at the clock counts for every read that was sent before it, also when
+// the lease has run out meanwhile, and for no other.
+func TestHeld(t *testing.T) {
+	const lease, overdueAt, at = 20, 50, 45
+	for _, c := range []struct {
+		what            string
+		now, held, sent uint64
+		released        bool
+		then            uint64
+	}{
+		{"the first look", at, 0, at, true, at},
+		{"a read sent before a look", at, 40, 39, true, 40},
+		{"the same when a member is overdue", overdueAt, 40, 39, true, 40},
+		{"a read sent at the moment of a look", at, 40, 40, true, at},
+		{"the same when a member is overdue", overdueAt, 40, 40, false, 40},
+		{"a read sent after a look", at, 40, 41, true, at},
+		{"the same when a member is overdue", overdueAt, 40, 41, false, 40},
+	} {
+		k := Coordinator{Epoch: 1, Lease: lease, Members: 0b11, Serving: 0b11, Now: c.now, Held: c.held}
+		for i := range 2 {
+			k.Known[i] = Member{ReplicaID(1<<4 | i), Address{IP: [4]byte{10, 0, 0, byte(i + 1)}, Port: Port}}
+		}
+		k.Answered = [MaxMembers]uint64{at, overdueAt - lease - 1}
+		reply := Message{Type: ReadReply, Epoch: 1, Replica: k.Known[0].ID, Request: 1, Key: []byte("k"), Client: Address{IP: [4]byte{10, 0, 0, 9}, Port: 9}, Sent: c.sent}
+		out := k.HandleReadReply(reply, k.Known[0].Address)
+		if out.Message == nil || (out.Message.Type == ReadResponse) != c.released || k.Held != c.then {
+			t.Errorf("%s: %+v, held at %d; want released %v, %d", c.what, out.Message, k.Held, c.released, c.then)
+		}
+	}
+	k := Coordinator{Epoch: 1, Members: 1, Now: at}
+	if _, expired := k.leaseHeldSince(0); expired || k.Held != 0 {
+		t.Errorf("without a lease: expired %v, held at %d", expired, k.Held)
+	}
+}

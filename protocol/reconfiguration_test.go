@@ -255,6 +255,7 @@ func TestReconfiguration(t *testing.T) {
 // clients notice.
 func TestReconfigurationWithout(t *testing.T) {
 	for rule, hazard := range map[string]string{
+		"when a read was sent":                "18",
 		"waiting for an index":                "21",
 		"catching up before serving":          "22",
 		"ids":                                 "25",

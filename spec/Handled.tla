@@ -44,7 +44,7 @@ Entry(s, idle) ==
 Coordinator(idle) ==
   [epoch |-> Epoch, seq |-> nextSeq, known |-> [r \in Replicas |-> 1],
    members |-> Replicas, serving |-> Serving, least |-> 0,
-   heard |-> [r \in Replicas |-> 0],
+   heard |-> [r \in Replicas |-> 0], held |-> 0,
    entries |-> [s \in Slots |-> Entry(s, s \in idle)]]
 
 \* A message as a packet.

@@ -19,6 +19,7 @@
 (*   least             with fewer members, no new write                    *)
 (*   heard             by index, when the newest message was sent that the *)
 (*                     replica has answered                                *)
+(*   held              when it was last looked at that none was overdue    *)
 (*   entries           the session table, by slot                          *)
 (* and an entry of the table                                               *)
 (*   owner, nonce      a session, and the nonce that opened it             *)
@@ -288,8 +289,9 @@ Overdue(c) ==
 (***************************************************************************)
 (* The gate.  The value of a pending version is not released: another      *)
 (* member is asked that may hold an older one, or the write is driven      *)
-(* again.  Nor is any other value while a member is overdue: that one is   *)
-(* asked, as its answer will renew the lease.                              *)
+(* again.  Any other value is released if no member was overdue at some    *)
+(* moment after the read had been forwarded.  If that is not known, and    *)
+(* one is now, that one is asked, as its answer will renew the lease.      *)
 (***************************************************************************)
 Gate(c, p, e) ==
   LET behind == c.serving \ e.acks
@@ -303,8 +305,10 @@ Gate(c, p, e) ==
 
 Release(c, p) ==
   LET asked(r) == p.hops < MaxHops /\ r \in c.serving
-  IN  IF Overdue(c) = {}
-        THEN Answered(c, p.client, Answer(c, p, "ReadResponse", "OK"))
+      value    == Answer(c, p, "ReadResponse", "OK")
+  IN  IF p.sent < c.held THEN Answered(c, p.client, value)
+      ELSE IF Overdue(c) = {}
+        THEN Answered([c EXCEPT !.held = Stamp], p.client, value)
       ELSE UNION {IF asked(r) THEN Ask(c, p, r, p.client, p.hops + 1)
                   ELSE Dropped(c, "lease_expired") : r \in Overdue(c)}
 

@@ -170,7 +170,7 @@ AllServe(set) == [known |-> [r \in Replicas |-> IF r \in set THEN 1 ELSE 0],
 OpenWith(entries) ==
   [epoch |-> Epoch, seq |-> 0, known |-> AllServe(Replicas).known,
    members |-> Replicas, serving |-> Replicas, least |-> 1,
-   heard |-> [r \in Replicas |-> Now], entries |-> entries]
+   heard |-> [r \in Replicas |-> Now], held |-> 0, entries |-> entries]
 
 Fresh == OpenWith([s \in Slots |-> NoEntry])
 
@@ -237,8 +237,9 @@ Tick ==
 
 PassTime ==
   /\ Lease # 0
-  /\ c' = [c EXCEPT !.heard = [r \in Replicas |->
-             IF c.heard[r] > 0 THEN c.heard[r] - 1 ELSE 0]]
+  /\ LET before(t) == IF t > 0 THEN t - 1 ELSE 0
+     IN  c' = [c EXCEPT !.heard = [r \in Replicas |-> before(c.heard[r])],
+                        !.held = before(@)]
 
 \* The index of a former member that some pending write counts is free for nobody.
 \* Who joins is taken to be heard of just now.

@@ -86,7 +86,7 @@ Init ==
                !.counts = [s \in Slots |->
                  IF \E c \in Clients : SlotOf(c) = s THEN 1 ELSE 0]]]
   /\ control = [x \in Coordinators |-> Idle]
-  /\ silent = [e \in 1..LastEpoch |-> {}]
+  /\ silent = NobodySilent
   /\ nodes = [n \in Nodes |->
        IF n \in Founders
          THEN [Blank EXCEPT !.id = Id(n, 1), !.epoch = 1, !.open = TRUE]
@@ -97,6 +97,7 @@ Init ==
   /\ requests = [c \in Clients |-> 0]
   /\ calls = [c \in Clients |-> [status |-> "idle", op |-> "none",
                                  key |-> None, value |-> None]]
+  /\ begun = [c \in Clients |-> NobodySilent]
   /\ faults = [removals |-> Removals, crashes |-> Crashes,
                power |-> PowerLosses, suspects |-> {}]
   /\ committed = {}

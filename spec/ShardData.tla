@@ -26,6 +26,7 @@ Invoke(c, op, k, v) ==
 Answer(c, v) ==
   LET k == calls[c].key
   IN  /\ calls' = [calls EXCEPT ![c].status = "ok", ![c].value = v]
+      /\ begun' = [begun EXCEPT ![c] = NobodySilent]
       /\ possible' = IF Exact
            THEN [possible EXCEPT ![k] = Judge!Answered(@, c, v)]
            ELSE possible
@@ -33,12 +34,14 @@ Answer(c, v) ==
 DidNotHappen(c) ==
   LET k == calls[c].key
   IN  /\ calls' = [calls EXCEPT ![c].status = "failed"]
+      /\ UNCHANGED begun
       /\ possible' = IF Exact
            THEN [possible EXCEPT ![k] = Judge!Failed(@, c)]
            ELSE possible
 
 OutcomeUnknown(c) ==
-  calls' = [calls EXCEPT ![c].status = "unknown"] /\ UNCHANGED possible
+  /\ calls' = [calls EXCEPT ![c].status = "unknown"]
+  /\ UNCHANGED <<begun, possible>>
 
 Reads(c) == calls[c].status = "open" /\ calls[c].op = "read"
 WantsToWrite(c) == calls[c].status = "open" /\ calls[c].op = "write"
@@ -46,6 +49,8 @@ WantsToWrite(c) == calls[c].status = "open" /\ calls[c].op = "write"
 InvokeRead(c, k) ==
   /\ MayInvoke(c, "read", k, None)
   /\ Invoke(c, "read", k, None)
+  /\ begun' = [begun EXCEPT ![c] = IF HeldSinceSent THEN silent
+                                   ELSE NobodySilent]
   /\ UNCHANGED <<shard, kernel, nodes, messages, replies, sessions, faults,
                  committed>>
 
@@ -55,7 +60,8 @@ InvokeWrite(c, k, v) ==
   /\ Invoke(c, "write", k, v)
   /\ Send(IF sessions[c] = None THEN {}
           ELSE {WriteRequest(c, sessions[c], requests[c] + 1, k, v)})
-  /\ UNCHANGED <<shard, kernel, nodes, replies, sessions, faults, committed>>
+  /\ UNCHANGED <<shard, kernel, nodes, replies, sessions, begun, faults,
+                 committed>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -79,8 +85,8 @@ HandleOpenRequest(x, c, s) ==
       /\ sessions' = [sessions EXCEPT ![c] = session]
       /\ Send({WriteRequest(c, session, requests[c], calls[c].key,
                             calls[c].value)})
-      /\ UNCHANGED <<shard, nodes, replies, requests, calls, possible, faults,
-                     committed>>
+      /\ UNCHANGED <<shard, nodes, replies, requests, calls, begun, possible,
+                     faults, committed>>
 
 (***************************************************************************)
 (* A write is requested, for the first time or again, late or twice.       *)
@@ -118,12 +124,12 @@ Sequence(x, m, e) ==
       /\ kernel' = [kernel EXCEPT ![x].seq = @ + 1,
                                   ![x].entries[Slot(m.session)] = entry]
       /\ Send(Writes(Needed(x), version, m))
-      /\ UNCHANGED <<calls, possible>>
+      /\ UNCHANGED <<calls, begun, possible>>
 
 Repeat(x, m, e) ==
   LET again == Writes(Needed(x), <<kernel[x].epoch, e.seq>>, m)
   IN  /\ ~(again \subseteq messages)
-      /\ Send(again) /\ UNCHANGED <<kernel, calls, possible>>
+      /\ Send(again) /\ UNCHANGED <<kernel, calls, begun, possible>>
 
 HandleWriteRequest(x, m) ==
   LET k     == kernel[x]
@@ -180,11 +186,17 @@ HandleWriteAck(x, s) ==
       /\ UNCHANGED <<shard, nodes, messages, replies, clients, faults>>
 
 (***************************************************************************)
-(* The read lease.  A coordinator releases reads only while every member   *)
-(* in its mask has answered something that was sent within the last L.     *)
-(* silent[e] are the members that were fenced for epoch e more than L ago, *)
-(* by any clock: since then they have answered nothing of earlier epochs.  *)
-(* An answer given before may still be on its way.                         *)
+(* The read lease.  It holds while every member in the mask has answered   *)
+(* something that was sent within the last L.  silent[e] are the members   *)
+(* that were fenced for epoch e more than L ago, by any clock: since then  *)
+(* they have answered nothing of earlier epochs.  An answer given before   *)
+(* may still be on its way.                                                *)
+(*                                                                         *)
+(* A read is released if the lease has held at some moment since it began, *)
+(* whether or not it still does: no later epoch had committed anything at  *)
+(* that moment, so the read lacks nothing that was committed before it.    *)
+(* Who is silent only becomes more, and so the moment at which it began is *)
+(* the best one.                                                           *)
 (***************************************************************************)
 LateAnswer(x, r) ==
   \/ \E m \in Received("WriteAck") :
@@ -193,9 +205,9 @@ LateAnswer(x, r) ==
                         /\ replies[c].replica = r
                         /\ replies[c].epoch = kernel[x].epoch
 
-LeaseHolds(x) ==
+LeaseHeld(x, then) ==
   \A e \in (kernel[x].epoch + 1)..LastEpoch :
-    \A r \in kernel[x].mask \cap silent[e] :
+    \A r \in kernel[x].mask \cap then[e] :
       ~LeaseBySent /\ LateAnswer(x, r)
 
 \* The gate.
@@ -204,7 +216,7 @@ HandleReadReply(x, c) ==
       k == kernel[x]
       e == k.entries[Slot(m.writer)]
   IN  /\ m # None /\ Running(x) /\ m.epoch = k.epoch
-      /\ Lease => LeaseHolds(x)
+      /\ Lease => LeaseHeld(x, begun[c])
       /\ IF m.version = Zero \/ m.version[1] < k.epoch \/ ~Gate THEN TRUE
          ELSE e.seq > m.version[2] \/ (e.seq = m.version[2] /\ e.done)
       /\ Answer(c, m.value)

@@ -14,7 +14,7 @@ VARIABLE act  \* the name and the arguments of the last step
 rest == [configs |-> configs, kernel |-> kernel, control |-> control,
          silent |-> silent, nodes |-> nodes, replies |-> replies,
          sessions |-> sessions, requests |-> requests, calls |-> calls,
-         faults |-> faults]
+         begun |-> begun, faults |-> faults]
 
 \* States of the protocol: this is what is told apart.
 state == <<messages, rest>>

@@ -12,8 +12,17 @@
 (***************************************************************************)
 EXTENDS Shard
 
+Clock == 4
+
 H == INSTANCE Handler WITH
-  Replicas <- Ids, MaxHops <- 0, Now <- 2, Lease <- IF Lease THEN 1 ELSE 0
+  Replicas <- Ids, MaxHops <- 0, Now <- Clock,
+  Lease <- IF Lease THEN 1 ELSE 0
+
+\* When a coordinator last found that the lease held; and when it forwarded a
+\* read: before that, if the lease has held since the read began.
+HeldAt == 2
+
+SentAt(x, c) == IF LeaseHeld(x, begun[c]) THEN HeldAt - 1 ELSE HeldAt
 
 \* Whom nobody has heard of since it was fenced by a later coordinator.
 Silenced(x) == UNION {silent[e] : e \in (kernel[x].epoch + 1)..LastEpoch}
@@ -30,7 +39,8 @@ Coordinator(x, s, acks) ==
   IN  [epoch |-> k.epoch, seq |-> k.seq, least |-> MinMembers,
        known |-> [r \in Ids |-> IF r \in k.mask THEN 1 ELSE 0],
        members |-> Needed(x), serving |-> k.serving,
-       heard |-> [r \in Ids |-> IF r \in Silenced(x) THEN 0 ELSE 2],
+       heard |-> [r \in Ids |-> IF r \in Silenced(x) THEN 0 ELSE Clock],
+       held |-> IF Lease THEN HeldAt ELSE 0,
        entries |-> [t \in Slots |->
                       Entry(k.entries[t], IF t = s THEN acks ELSE {})]]
 
@@ -73,8 +83,8 @@ HandledOpen(x, c) ==
               /\ sessions' = [sessions EXCEPT ![c] = session]
               /\ Send({WriteRequest(c, session, requests[c], calls[c].key,
                                     calls[c].value)})
-  /\ UNCHANGED <<shard, nodes, replies, requests, calls, possible, faults,
-                 committed>>
+  /\ UNCHANGED <<shard, nodes, replies, requests, calls, begun, possible,
+                 faults, committed>>
 
 HandledRequest(x, m) ==
   /\ Running(x)
@@ -85,7 +95,7 @@ HandledRequest(x, m) ==
        \/ /\ "replicas" \in DOMAIN r.out
           /\ kernel' = Left(x, r.state, m.key)
           /\ Send(Writes(r.out.replicas, r.out.message.version, m))
-          /\ UNCHANGED <<calls, possible>>
+          /\ UNCHANGED <<calls, begun, possible>>
        \/ /\ Waits(m)
           /\ \/ Says(r, "OK") /\ Answer(m.client, m.value)
              \/ /\ Says(r, "EXPIRED") \/ Says(r, "TOO_FEW")
@@ -116,7 +126,8 @@ HandledReply(x, c) ==
                           [OfType("ReadReply") EXCEPT !.from = m.replica,
                              !.epoch = m.epoch, !.replica = <<m.replica, 1>>,
                              !.version = m.version, !.writer = m.writer,
-                             !.request = 1, !.key = "k", !.client = c]) :
+                             !.request = 1, !.key = "k", !.client = c,
+                             !.sent = SentAt(x, c)]) :
            /\ Says(r, "OK")
            /\ kernel' = Left(x, r.state, None)
       /\ Answer(c, m.value)

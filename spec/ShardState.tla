@@ -70,6 +70,7 @@ CONSTANTS
   FloorBelowPending, \* the floor stays below every pending write
   Lease,           \* the gate closes when a member falls silent
   LeaseBySent,     \* silence counts from when the question was sent
+  HeldSinceSent,   \* a lease that held counts for reads begun before that
   WaitOut,         \* a new coordinator waits for the lease to run out
   Drift,           \* and allows for clocks that drift
   PersistFirst,    \* what is acknowledged outlasts a loss of power
@@ -102,12 +103,13 @@ VARIABLES
   sessions,  \* clients: their sessions
   requests,  \* clients: the id of the last request
   calls,     \* clients: the last call, as in Register.tla
+  begun,     \* clients: what silent was when the read began, if one is open
   faults,    \* how much more may go wrong, and who is suspected
   \* History, read by no action.
   committed, \* the writes that were committed, or recovered
   possible   \* for each key, the ways of Linearizable.tla
 
-clients == <<sessions, requests, calls, possible>>
+clients == <<sessions, requests, calls, begun, possible>>
 shard   == <<configs, control, silent>>
 vars    == <<shard, kernel, nodes, messages, replies, clients, faults,
              committed>>
@@ -231,6 +233,8 @@ Received(type) == {m \in messages : m.type = type}
 
 Send(ms) == messages' = messages \cup ms
 
+NobodySilent == [e \in 1..LastEpoch |-> {}]
+
 -----------------------------------------------------------------------------
 Judge == INSTANCE Linearizable
 
@@ -267,6 +271,7 @@ TypeOK ==
        /\ control[x].installed \subseteq Ids
        /\ control[x].joining \in Ids \cup {None}
   /\ \A e \in 1..LastEpoch : silent[e] \subseteq Ids
+  /\ \A c \in Clients, e \in 1..LastEpoch : begun[c][e] \subseteq silent[e]
   /\ \A n \in Nodes :
        /\ nodes[n].id = None \/ nodes[n].id \in {n} \X (1..LastId)
        /\ nodes[n].epoch \in 0..Epoch
