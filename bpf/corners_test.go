@@ -286,6 +286,19 @@ func cornersOfLease() (all []occasion) {
 			all = append(all, corner(c, reply, replica(3).Address))
 		}
 	}
+	for _, silent := range []uint64{testLease, testLease + 1} {
+		for _, held := range []uint64{now - testLease - 1, now - 1, now} {
+			for _, sent := range []uint64{0, held - 1, held, held + 1} {
+				c := shard(3)
+				c.Epoch, c.Now, c.Held = 7, now, held
+				for i := range c.Answered {
+					c.Answered[i] = now - silent
+				}
+				all = append(all, corner(c, protocol.Message{Type: protocol.ReadReply, Epoch: 7, Replica: replica(1).ID, Key: []byte("key"),
+					Client: client(2), Request: 4, Sent: sent}, replica(1).Address))
+			}
+		}
+	}
 	for _, members := range []uint16{0, 1} {
 		c := shard(3)
 		c.Epoch, c.Members, c.Serving, c.Now = 7, members, 0, 9*testLease

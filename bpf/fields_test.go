@@ -5,6 +5,7 @@ package bpf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -35,8 +36,11 @@ func situations() map[string]*protocol.Coordinator {
 			c.Sessions[5] = lastWrite(c, 5, 0)
 			c.Sessions[5].Owner = protocol.MintSessionID(c.Epoch-1, 1, 5)
 		}),
-		"lease over":        with(func(c *protocol.Coordinator) { c.Now, c.Answered[0] = 3*testLease, 3*testLease }),
-		"one is overdue":    with(func(c *protocol.Coordinator) { c.Now, c.Answered = 3*testLease, lastHeard(0, 3*testLease) }),
+		"lease over":     with(func(c *protocol.Coordinator) { c.Now, c.Answered[0] = 3*testLease, 3*testLease }),
+		"one is overdue": with(func(c *protocol.Coordinator) { c.Now, c.Answered = 3*testLease, lastHeard(0, 3*testLease) }),
+		"held till just now": with(func(c *protocol.Coordinator) {
+			c.Now, c.Answered, c.Held = 3*testLease, lastHeard(0, 3*testLease), 3*testLease
+		}),
 		"one joins, silent": with(func(c *protocol.Coordinator) { c.Now, c.Answered = 3*testLease, lastHeard(2, 3*testLease) }),
 	}
 }
@@ -229,7 +233,7 @@ func TestEveryFieldByTheClock(t *testing.T) {
 				want := model.HandleFrame(bytes.Clone(frame))
 				examine(model, frame, &want)
 				model.Now = 0
-				if err := takeStamp(got.Frame, want.Frame, before, tick); err != nil {
+				if err := errors.Join(takeStamp(dp, got.Frame, want.Frame, before, tick), takeLook(dp, model, before)); err != nil {
 					return err.Error(), nil
 				}
 				return differ(dp, model, got, want), nil
@@ -239,16 +243,37 @@ func TestEveryFieldByTheClock(t *testing.T) {
 }
 
 // takeStamp puts the model's stamp, which is of now, in place of the kernel's, if that is
-// of a tick since the one given.
-func takeStamp(got, want []byte, now, tick uint64) error {
+// of a tick since the one given, or of a look at the clock.
+func takeStamp(dp *DataPlane, got, want []byte, now, tick uint64) error {
 	const at = protocol.FrameOverhead + 80
 	if len(got) < at+8 || len(want) < at+8 || binary.BigEndian.Uint64(want[at:]) != now {
 		return nil
 	}
-	if stamp, last := binary.BigEndian.Uint64(got[at:]), uint64(lastTick()); stamp < tick || stamp > last {
-		return fmt.Errorf("a message to a replica is stamped with %d, not with a tick between %d and %d", stamp, tick, last)
+	var look uint64
+	if err := dp.objects.Moment.Get(&look); err != nil {
+		return err
+	}
+	if stamp, last := binary.BigEndian.Uint64(got[at:]), uint64(lastTick()); stamp != look && stamp > last || stamp < max(tick, look) {
+		return fmt.Errorf("a message to a replica is stamped with %d, not with a tick between %d and %d, or with the look at %d", stamp, tick, last, look)
 	}
 	binary.BigEndian.PutUint64(got[at:], now)
+	return nil
+}
+
+// takeLook puts the kernel's time in place of the model's, which is now, where a look at
+// the clock has found the lease holding.
+func takeLook(dp *DataPlane, model *protocol.Coordinator, now uint64) error {
+	if model.Held != now {
+		return nil
+	}
+	var held, moment uint64
+	if err := errors.Join(dp.objects.Held.Get(&held), dp.objects.Moment.Get(&moment)); err != nil {
+		return err
+	}
+	if held < now || held > moment || moment > uint64(Now()) {
+		return fmt.Errorf("the lease held at %d, and what is sent is stamped with %d at least: not from %d to now", held, moment, now)
+	}
+	model.Held = held
 	return nil
 }
 

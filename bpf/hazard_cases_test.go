@@ -260,6 +260,27 @@ func hazardsOfMembership() []hazard {
 			s.read("when the lease is over", reply(protocol.Message{}, 0), false)
 		},
 	}, {
+		name: "29: that the lease held counts for reads sent later",
+		run: func(s *stage) {
+			s.set("now", 100)
+			m := reply(protocol.Message{}, 0)
+			m.Sent = 100
+			s.read("in time", m, true)
+			s.set("now", testLease+1)
+			s.read("sent when the clock was looked at, and no earlier", m, false)
+			m.Sent = 99
+			s.read("sent before the clock was looked at", m, true)
+		},
+	}, {
+		name: "29: to look at the clock counts, whatever it says",
+		run: func(s *stage) {
+			s.set("now", testLease+1)
+			m := reply(protocol.Message{}, 0)
+			m.Sent = testLease
+			s.read("when the lease is over", m, false)
+			s.read("the same once more", m, false)
+		},
+	}, {
 		name: "29: an answer renews the lease from when it comes",
 		run: func(s *stage) {
 			s.set("now", 10*testLease)

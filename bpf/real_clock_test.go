@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"errors"
 	"time"
 
 	"dalio/protocol"
@@ -80,14 +81,14 @@ func (b *bench) betweenTicks(late *protocol.Coordinator) string {
 	return b.play(&o)
 }
 
-// playStamped is play for what is sent with a stamp that the model takes from a clock
-// which stands: the bytecode's is of the last tick.
+// playStamped is play for times that the model takes from a clock which stands: the
+// bytecode's stamps are of the last tick, or of its last look at the clock.
 func (b *bench) playStamped(o *occasion, now, tick uint64) string {
 	got, complaint := b.hand(o)
 	if complaint != "" {
 		return complaint
 	}
-	if err := takeStamp(got.Frame, o.want.Frame, now, tick); err != nil {
+	if err := errors.Join(takeStamp(b.dp, got.Frame, o.want.Frame, now, tick), takeLook(b.dp, o.after, now)); err != nil {
 		return err.Error()
 	}
 	return b.compare(o, got)

@@ -81,7 +81,7 @@ func (e *player) packet(packet []byte, number uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answered, last := e.model.Answered, e.model.NextSeq
+	answered, held, last := e.model.Answered, e.model.Held, e.model.NextSeq
 	copy(e.before, e.model.Sessions)
 	want := e.model.HandleFrame(packet)
 	meet(&e.seen, &want, last, e.model.NextSeq)
@@ -93,7 +93,7 @@ func (e *player) packet(packet []byte, number uint64) (string, error) {
 		return fmt.Sprintf("the outputs differ:\nbytecode %x\nmodel    %x", got.Frame, want.Frame), nil
 	case number%lookAround == 0:
 		return e.mill.DiffersAnywhere(e.model)
-	case number%look == 0 || answered != e.model.Answered || last != e.model.NextSeq || !slices.Equal(e.before, e.model.Sessions):
+	case number%look == 0 || answered != e.model.Answered || held != e.model.Held || last != e.model.NextSeq || !slices.Equal(e.before, e.model.Sessions):
 		return e.mill.Differs(e.model)
 	}
 	return "", nil

@@ -100,10 +100,14 @@ func (m *maker) reply(kind protocol.MessageType, e *protocol.SessionEntry, from 
 	return a
 }
 
-// asked is when the message was sent that a replica answers: of late, mostly.
+// asked is when the message was sent that a replica answers: of late, mostly, or about
+// when the lease was last found to hold.
 func (m *maker) asked() uint64 {
-	if m.r.IntN(16) == 0 {
+	switch m.r.IntN(16) {
+	case 0:
 		return m.model.Now + 1
+	case 1:
+		return max(m.model.Held, 1) - 1 + m.r.Uint64N(3)
 	}
 	return m.model.Now - min(m.model.Now, m.r.Uint64N(lease/4))
 }

@@ -46,6 +46,7 @@ func anyState(r *rand.Rand) *protocol.Coordinator {
 		c.Known[i] = replica(i)
 		c.Answered[i] = r.Uint64N(c.Now + 1)
 	}
+	c.Held = c.Now - min(c.Now, r.Uint64N(2*lease))
 	// One that is known and no member.
 	c.Known[14] = replica(14)
 	c.MinMembers = r.IntN(members + 1)

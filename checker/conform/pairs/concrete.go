@@ -37,7 +37,7 @@ func lookUp[T any](in map[string]T, name tla.Value) T {
 // coordinator makes a state of the handler one of the reference model.
 func (n naming) coordinator(s tla.Record, lease uint64) *protocol.Coordinator {
 	c := &protocol.Coordinator{
-		Self: self, SessionTTL: ttl, Tick: theTick, Now: theNow * unit, Lease: lease,
+		Self: self, SessionTTL: ttl, Tick: theTick, Now: theNow * unit, Lease: lease, Held: unit * uint64(integer(s.Get("held"))),
 		Epoch: n.epoch(s.Get("epoch")), NextSeq: sequence(s.Get("seq")),
 		Members: n.set(s.Get("members")), Serving: n.set(s.Get("serving")), MinMembers: integer(s.Get("least")),
 		Sessions: make([]protocol.SessionEntry, len(n.slot)),

@@ -26,9 +26,8 @@ func idle(state tla.Record) tla.Record {
 
 // older is a state after PassTime.
 func older(state tla.Record) tla.Record {
-	return state.With("heard", each(state.Get("heard"), func(_, v tla.Value) tla.Value {
-		return max(v.(tla.Int)-1, 0)
-	}))
+	before := func(_, v tla.Value) tla.Value { return max(v.(tla.Int)-1, 0) }
+	return state.With("heard", each(state.Get("heard"), before)).With("held", before(nil, state.Get("held")))
 }
 
 // shut is a state after Close.

@@ -57,7 +57,7 @@ func differentStates(a, b *protocol.Coordinator) string {
 		}
 	}
 	if a.NextSeq == b.NextSeq && a.Epoch == b.Epoch && a.Members == b.Members && a.Serving == b.Serving && a.Known == b.Known &&
-		a.Answered == b.Answered && a.Tick == b.Tick && a.Now == b.Now && a.MinMembers == b.MinMembers && len(a.Sessions) == len(b.Sessions) {
+		a.Answered == b.Answered && a.Held == b.Held && a.Tick == b.Tick && a.Now == b.Now && a.MinMembers == b.MinMembers && len(a.Sessions) == len(b.Sessions) {
 		return ""
 	}
 	x, y := *a, *b

@@ -228,15 +228,20 @@ func (w *walker) state() (*protocol.Coordinator, error) {
 		}
 	}
 	for i, at := range c.Answered {
-		if age := c.Now - at; age < theNow*unit {
-			c.Answered[i] = theNow*unit - age
-		} else {
-			c.Answered[i] = 0
-		}
+		c.Answered[i] = putBack(at, c.Now)
 	}
+	c.Held = putBack(c.Held, c.Now)
 	c.Tick, c.Now = theTick, theNow*unit
 	forget(c)
 	return c, nil
+}
+
+// putBack returns when something was, by the clock of the specification: long ago is 0.
+func putBack(at, now uint64) uint64 {
+	if age := now - at; age < theNow*unit {
+		return theNow*unit - age
+	}
+	return 0
 }
 
 // forget forgets when it was that those were heard of who are known no more: it is

@@ -13,6 +13,8 @@ type client struct {
 	session protocol.Session
 	call    tla.Record
 	request uint64
+	// begun is who was silent when its read began.
+	begun tla.Value
 }
 
 // nonce is a client's, and says in which slot an open begins to look.
@@ -21,7 +23,8 @@ func (c *client) nonce(slot int) uint64 { return c.request<<8 | uint64(slot) }
 // clientOf makes a client, by having it do what it must have done. Its nonce has
 // the open look at the slot first.
 func (n *names) clientOf(name tla.Model, rest tla.Record, slot int) *client {
-	c := &client{name: name, call: at(rest, "calls", name).(tla.Record), request: uint64(at(rest, "requests", name).(tla.Int))}
+	c := &client{name: name, call: at(rest, "calls", name).(tla.Record), request: uint64(at(rest, "requests", name).(tla.Int)),
+		begun: at(rest, "begun", name)}
 	c.session.ID = n.sessionID(at(rest, "sessions", name))
 	if c.is("idle") {
 		return c
@@ -36,6 +39,15 @@ func (n *names) clientOf(name tla.Model, rest tla.Record, slot int) *client {
 		c.session.Abandon()
 	}
 	return c
+}
+
+// nobodySilent has nobody silent for each epoch.
+func nobodySilent(epochs int) tla.Tuple {
+	silent := make(tla.Tuple, epochs)
+	for i := range silent {
+		silent[i] = tla.NewSet()
+	}
+	return silent
 }
 
 func (c *client) is(status string) bool { return c.call.Get("status") == tla.String(status) }
@@ -62,6 +74,7 @@ func (c *client) over(r protocol.Result, value tla.Value) {
 	if value != nil {
 		c.call = c.call.With("value", value)
 	}
+	c.begun = nobodySilent(len(c.begun.(tla.Tuple)))
 }
 
 // written tells the client what became of its write. Told TOO_FEW it gives up, and
@@ -82,5 +95,6 @@ func (n *names) tellClient(c *client, rest tla.Record) tla.Record {
 	}
 	rest = put(rest, "sessions", c.name, session)
 	rest = put(rest, "requests", c.name, tla.Int(c.request))
+	rest = put(rest, "begun", c.name, c.begun)
 	return put(rest, "calls", c.name, c.call)
 }

@@ -4,6 +4,7 @@ package shard
 
 import (
 	"reflect"
+	"slices"
 
 	"dalio/checker/conform/edges"
 	"dalio/protocol"
@@ -40,6 +41,11 @@ func (n *names) coordinator(x tla.Model, messages tla.Set, rest tla.Record, idle
 			}
 		}
 	}
+	for _, begun := range tla.Pairs(rest.Get("begun")) {
+		if held(c.Epoch, k.Get("mask").(tla.Set), begun.Value) {
+			c.Held = max(c.Held, n.sent(begun.Value)+1)
+		}
+	}
 	for i, s := range n.slots {
 		c.Sessions[i] = n.entry(tla.Apply(k.Get("entries"), s).(tla.Record), messages)
 		if !idle {
@@ -47,6 +53,26 @@ func (n *names) coordinator(x tla.Model, messages tla.Set, rest tla.Record, idle
 		}
 	}
 	return c
+}
+
+// sent is when a read was sent to a replica, by who was silent when it began: that only
+// ever becomes more.
+func (n *names) sent(begun tla.Value) (at uint64) {
+	for _, silent := range begun.(tla.Tuple) {
+		at += uint64(len(silent.(tla.Set)))
+	}
+	return at
+}
+
+// held says whether the lease of an epoch held while these were silent. The coordinator
+// is one that looked then.
+func held(epoch protocol.Epoch, mask tla.Set, begun tla.Value) bool {
+	for e, silent := range begun.(tla.Tuple) {
+		if protocol.Epoch(e+1) > epoch && slices.ContainsFunc(mask, silent.(tla.Set).Has) {
+			return false
+		}
+	}
+	return true
 }
 
 // entry makes an entry. Its payload is that of the request, which is still in the
@@ -118,7 +144,7 @@ func (n *names) knownSet(c *protocol.Coordinator, set uint16) tla.Set {
 func whatMatters(c *protocol.Coordinator) protocol.Coordinator {
 	same := *c
 	same.Sessions = append([]protocol.SessionEntry(nil), c.Sessions...)
-	same.Answered, same.Now, same.Lease = [protocol.MaxMembers]uint64{}, 0, 0
+	same.Answered, same.Held, same.Now, same.Lease = [protocol.MaxMembers]uint64{}, 0, 0, 0
 	for i := range same.Sessions {
 		e := &same.Sessions[i]
 		e.Tick, e.Nonce, e.Settled = 0, 0, protocol.Version{}

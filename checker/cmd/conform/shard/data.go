@@ -31,6 +31,7 @@ func (t *turn) invoke(name tla.Model) {
 		act, arguments := "InvokeWrite", []tla.Value{name, c.call.Get("key"), c.call.Get("value")}
 		if c.reads() {
 			act, arguments = "InvokeRead", arguments[:2]
+			c.begun = t.from.Rest.Get("silent")
 		}
 		t.add(t.tellClient(c, t.from.Rest), sent, act, arguments...)
 	}

@@ -34,14 +34,11 @@ func (m *Machine) Initial() (s edges.State, err error) {
 			}
 			return tla.Int(0)
 		}))
-	silent := make(tla.Tuple, n.numbers["LastEpoch"])
-	for i := range silent {
-		silent[i] = tla.NewSet()
-	}
+	silent := nobodySilent(n.numbers["LastEpoch"])
 	rest := fields("configs", tla.NewTuple(founding), "silent", silent, "control", each(n.coordinators, same(n.idle(none))),
 		"kernel", each(n.coordinators, same(none)), "nodes", each(n.nodes, same(fields("id", none))), "replies", each(n.clients, same(none)),
 		"sessions", each(n.clients, same(none)), "requests", each(n.clients, same(none)), "calls", each(n.clients, same(none)),
-		"faults", fields("removals", tla.Int(n.numbers["Removals"]), "crashes", tla.Int(n.numbers["Crashes"]),
+		"begun", each(n.clients, same(silent)), "faults", fields("removals", tla.Int(n.numbers["Removals"]), "crashes", tla.Int(n.numbers["Crashes"]),
 			"power", tla.Int(n.numbers["PowerLosses"]), "suspects", tla.NewSet()))
 	for _, x := range n.coordinators {
 		rest = n.tellCoordinator(x, n.kernelAtStart(x, ids), nil, rest)
@@ -56,7 +53,7 @@ func (m *Machine) Initial() (s edges.State, err error) {
 	}
 	for _, c := range n.clients {
 		call := fields("status", tla.String("idle"), "op", tla.String("none"), "key", none, "value", none)
-		made := &client{name: c, call: call}
+		made := &client{name: c, call: call, begun: silent}
 		if slot, ok := n.sessionsAtStart[c]; ok {
 			made.session.ID = protocol.MintSessionID(1, 1, slices.Index(n.slots, slot))
 		}

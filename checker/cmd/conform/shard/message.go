@@ -58,7 +58,7 @@ func (n *names) told(m protocol.Message, client tla.Value) tla.Value {
 func (n *names) reply(r tla.Record, c *client) protocol.Message {
 	m := protocol.Message{Type: protocol.ReadReply, Epoch: epochOf(r.Get("epoch")), Replica: n.memberID(r.Get("replica")),
 		Client: n.clientAddress(c.name), Request: c.request, Key: []byte(c.call.Get("key").(tla.String)),
-		Version: versionOf(r.Get("version")), Writer: n.sessionID(r.Get("writer"))}
+		Version: versionOf(r.Get("version")), Writer: n.sessionID(r.Get("writer")), Sent: n.sent(c.begun)}
 	m.KeyHash = protocol.KeyHash(m.Key)
 	if m.Version != (protocol.Version{}) {
 		m.Op, m.Value = payload(r.Get("value"))
