@@ -16,6 +16,7 @@ CONSTANTS
   Numbers,    \* the sequence numbers that writes may get
   Counts,     \* the numbers of the sessions of a slot
   Times,      \* when the messages were sent that replicas answer
+  Looks,      \* are states told apart by when the lease was found to hold?
   HopCounts,  \* of the replies to reads
   Closes      \* may the epoch be closed?
 
@@ -222,6 +223,7 @@ SomeKnown ==
 (***************************************************************************)
 WithinBounds(d) ==
   /\ d.seq \in {c.seq} \cup Numbers
+  /\ d.held # 0 => Looks
   /\ \A s \in Slots : d.entries[s].owner[2] \in {0} \cup Counts
 
 \* One payload is enough to move by.
