@@ -70,6 +70,8 @@ var reports = map[string]verdict{
 	"StepsAreKnown":   {exit: 13, errors: []string{"Action property StepsAreKnown is violated."}},
 	// A replica whose read path says what HandleRead never said.
 	"AnswersAsHandleRead": broken("AnswersAsHandleRead"),
+	// A value released by a look at the clock from before its read.
+	"HeldSinceItCame": broken("HeldSinceItCame"),
 }
 
 // broken is the report of a violated invariant.

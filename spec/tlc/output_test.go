@@ -137,7 +137,7 @@ func TestManifestMatchesFiles(t *testing.T) {
 	for _, j := range manifest.modelJobs(true, "") {
 		listed = append(listed, j.config)
 		if c := read(j.config); !slices.Contains(c.Properties, "TypeOK") ||
-			!slices.ContainsFunc([]string{"RefinesRegister", "Linearizable", "Answered", "StepsAreKnown", "AnswersAsHandleRead"}, func(promise string) bool {
+			!slices.ContainsFunc([]string{"RefinesRegister", "Linearizable", "Answered", "StepsAreKnown", "AnswersAsHandleRead", "HeldSinceItCame"}, func(promise string) bool {
 				return slices.Contains(c.Properties, promise)
 			}) {
 			t.Errorf("%s checks only %v", j.config, c.Properties)

@@ -32,6 +32,9 @@ type Event struct {
 	Nonce   uint64  `json:"nonce,omitempty,string"`
 	Key     Hash    `json:"key,omitempty"`
 	Hops    uint8   `json:"hops,omitempty"`
+	// Sent is when a coordinator had sent the read to the replica that replies, by the
+	// clock of Time.
+	Sent int64 `json:"sent,omitempty"`
 	// Value stands for the contents that are written or were read: "" for those of
 	// a key that is absent.
 	Value   string  `json:"value,omitempty"`

@@ -13,7 +13,7 @@ import (
 
 func full() *Event {
 	return &Event{By: "coordinator.0", N: 3, Time: 12, Event: "HandleReadReply", Epoch: 1, Members: 7, Serving: 3,
-		Lane: "40001.3", Client: "10.0.0.9:40001", Replica: 17, Session: 1<<40 | 2<<24 | 3, Request: 1<<63 + 1, Nonce: 9, Key: 0xF00D, Hops: 2,
+		Lane: "40001.3", Client: "10.0.0.9:40001", Replica: 17, Session: 1<<40 | 2<<24 | 3, Request: 1<<63 + 1, Nonce: 9, Key: 0xF00D, Hops: 2, Sent: 10,
 		Value: "0badcafe", Version: Version{1, 5}, Writer: 1<<40 | 1<<24, Sends: "Read", Status: "OK", Targets: 5, To: 18, Drop: "gated",
 		Slot: &Slot{Seq: 5, Acks: 3, Changed: true, Owner: 1 << 40, Taken: true}, Applied: true,
 		Membership: &Membership{Coordinator: "standby1", Revision: 12, IDs: []uint32{16, 33}, InSync: []uint32{16}, At: "10.0.0.11:7411", Source: "10.0.0.12:7411", Began: 11, Ring: 7, Lease: 5}}

@@ -30,6 +30,7 @@ func AppendLine(b []byte, e *Event) []byte {
 		b = appendText(b, "key", fmt.Sprintf("%016x", uint64(e.Key)))
 	}
 	b = appendNumber(b, "hops", uint64(e.Hops))
+	b = appendNumber(b, "sent", uint64(e.Sent))
 	b = appendText(b, "value", e.Value)
 	if !e.Version.IsZero() {
 		b = appendName(b, "version")

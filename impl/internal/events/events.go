@@ -71,6 +71,7 @@ func OfCoordinator(name string, k *bpf.Event) *event.Event {
 	case protocol.ReadReply:
 		e.Client, e.Request, e.Replica, e.Key = Client(in.Client), in.Request, uint32(in.Replica), event.Hash(in.KeyHash)
 		e.Hops, e.Version, e.Writer, e.Value = in.Hops, version(in.Version), event.Session(in.Writer), Value(in.Op, in.Digest)
+		e.Sent = int64(in.Sent)
 	}
 	if k.Reason != protocol.NotDropped {
 		e.Drop = k.Reason.String()

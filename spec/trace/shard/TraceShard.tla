@@ -97,11 +97,13 @@ TraceBegin ==
 \* The data plane has handled messages.
 TraceServed == AsTold(kernel[X]) /\ Seen
 
-\* It has released what About[4] holds: as in HandleReadReply, its lease has not
-\* run out, and as in the code, the replica serves.
+\* It has released what About[4] holds: as in HandleReadReply, its lease has held
+\* since the read began, and as in the code, the replica serves.  About[5] are the
+\* epochs for which the lease ran out while the read was on its way.
 TraceReleased ==
   /\ AsTold(kernel[X]) /\ About[4] \in kernel[X].serving
-  /\ Lease => LeaseHolds(X)
+  /\ Lease => LeaseHeld(X, [e \in 1..LastEpoch |->
+                            IF e \in About[5] THEN {} ELSE silent[e]])
   /\ Seen
 
 -----------------------------------------------------------------------------

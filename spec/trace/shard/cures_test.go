@@ -78,6 +78,7 @@ func withoutCures(t *testing.T, events []*event.Event) (all []alteration) {
 	late := *events[find(t, events, 0, func(e *event.Event) bool { return e.Sends == "ReadResponse" })]
 	late.By, late.Epoch, late.Members, late.Serving = ring, events[opened].Epoch, events[opened].Members, events[opened].Serving
 	late.Replica = events[opened].Membership.IDs[0]
+	late.Sent = events[wait].Membership.Began
 	out := slices.DeleteFunc(slices.Insert(duplicate(events), wait+1, &late), func(e *event.Event) bool {
 		return e.Event == "CloseKernel" && e.Time > events[opened].Time
 	})

@@ -27,6 +27,8 @@ type Run struct {
 	Missing uint64
 
 	views *views
+	// waits are the steps of those who have waited for the lease to run out.
+	waits []*event.Event
 }
 
 // step is what TLC takes for an event: or for several of one teller that have nothing

@@ -3,7 +3,9 @@
 package shard
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"dalio/traces/event"
 )
@@ -12,6 +14,11 @@ import (
 // together.
 func (r *Run) interpretAll(events []*event.Event, inOrder bool, ended map[string]bool) {
 	v := surveyViews(events, inOrder, ended)
+	for _, e := range events {
+		if e.Event == "Collect" && r.waited(e) {
+			r.waits = append(r.waits, e)
+		}
+	}
 	var last *step
 	var lastKey string
 	told := map[string]uint64{} // by data planes, those that were lost among them
@@ -65,7 +72,7 @@ func (r *Run) interpret(e *event.Event, v *views) (s *step, key string) {
 		s.killed = at.killed
 		about := []any{e.Epoch, r.set(chosen(at.ids, e.Members)), r.set(chosen(at.ids, e.Serving))}
 		if e.Event == "HandleReadReply" && e.Sends == "ReadResponse" {
-			s.action, about = "Released", append(about, r.id(e.Replica))
+			s.action, about = "Released", append(about, r.id(e.Replica), r.sinceRead(e))
 		}
 		s.about = tuple(about...)
 		s.view = at.index
@@ -135,6 +142,18 @@ func (r *Run) fillIn() {
 		all = append(all, s)
 	}
 	r.steps = all
+}
+
+// sinceRead returns the epochs for which the time of the lease has passed while a read
+// was on its way that was then released.
+func (r *Run) sinceRead(e *event.Event) string {
+	var epochs []string
+	for _, w := range r.waits {
+		if began := w.Membership.Began; w.Epoch > e.Epoch && e.Sent != 0 && e.Sent < began && began <= e.Time {
+			epochs = append(epochs, fmt.Sprint(w.Epoch))
+		}
+	}
+	return "{" + strings.Join(epochs, ", ") + "}"
 }
 
 // waited says whether a coordinator that could not reach a member in sync has waited
