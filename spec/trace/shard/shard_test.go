@@ -156,6 +156,19 @@ func TestCures(t *testing.T) {
 	}
 }
 
+// TestReadOnItsWay: a coordinator that was replaced may release a read that was sent before
+// its lease ran out, however late the reply comes.
+func TestReadOnItsWay(t *testing.T) {
+	all := withoutCures(t, readRecorded(t))
+	a := all[slices.IndexFunc(all, func(a alteration) bool { return a.name == "Lease" })]
+	late := a.events[a.at]
+	late.Time = late.Sent
+	late.Sent--
+	if r := validate(t, "", runsOf(t, []alteration{a})...)[0]; r != nil && r.Line <= a.at+1 {
+		t.Error(r.In(recorded))
+	}
+}
+
 // TestIncomplete: what is missing is not passed over in silence.
 func TestIncomplete(t *testing.T) {
 	events := readRecorded(t)
