@@ -179,18 +179,21 @@ func TestAdoptionRefusals(t *testing.T) {
 	expectError(t, "bad options", adoptAs(dir, func(o *Options) { o.MaxSessions = 12 }), ErrOptions)
 	expectError(t, "another object", adoptAs(dir, func(o *Options) { o.Object = withoutGate(t) }), ErrPinsDiffer)
 	expectError(t, "the object for several devices", adoptAs(dir, func(o *Options) { o.SeveralDevices = true }), ErrPinsDiffer)
-	for what, change := range map[string]func(*Options){
-		"max_sessions":     func(o *Options) { o.MaxSessions *= 2 },
-		"session_ttl":      func(o *Options) { o.SessionTTL++ },
-		"lease":            func(o *Options) { o.Lease = time.Second },
-		"coordinator_ip":   func(o *Options) { o.Self.IP[3]++ },
-		"coordinator_port": func(o *Options) { o.Self.Port++ },
-		"coordinator_mac":  func(o *Options) { o.Self.MAC[5]++ },
+	for _, other := range []struct {
+		what   string
+		change func(*Options)
+	}{
+		{"max_sessions", func(o *Options) { o.MaxSessions *= 2 }},
+		{"session_ttl", func(o *Options) { o.SessionTTL++ }},
+		{"lease", func(o *Options) { o.Lease = time.Second }},
+		{"coordinator_address", func(o *Options) { o.Self.IP[3]++ }},
+		{"coordinator_address", func(o *Options) { o.Self.Port++ }},
+		{"coordinator_address", func(o *Options) { o.Self.MAC[5]++ }},
 	} {
-		err := adoptAs(dir, change)
-		expectError(t, "another "+what, err, ErrPinsDiffer)
-		if err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("another %s: %v does not name it", what, err)
+		err := adoptAs(dir, other.change)
+		expectError(t, "another "+other.what, err, ErrPinsDiffer)
+		if err == nil || !strings.Contains(err.Error(), other.what) {
+			t.Errorf("another %s: %v does not name it", other.what, err)
 		}
 	}
 	expectError(t, "after all that", adoptAs(dir, as), nil)

@@ -98,10 +98,10 @@ static __always_inline __u64 open_session(struct packet *p, __u64 nonce, __u32 e
 static __always_inline enum drop_reason handle_open_request(struct packet *p)
 {
 	__u64 nonce = bpf_be64_to_cpu(p->message->request), session;
-	struct address from = sender(p);
+	struct endpoint from = sender(p);
 	enum activity activity = ACTIVITY_REOPENED;
 
-	if (!nonce || p->key_len || p->value_len || !is_valid(&from))
+	if (!nonce || p->key_len || p->value_len || !is_valid(from))
 		return REASON_BAD_REQUEST;
 	session = find_opened(p, nonce);
 	if (!session) {
@@ -111,7 +111,7 @@ static __always_inline enum drop_reason handle_open_request(struct packet *p)
 	count(p, activity);
 	respond(p, MESSAGE_OPEN_RESPONSE, session ? STATUS_OK : STATUS_BUSY);
 	p->message->session = bpf_cpu_to_be64(session);
-	return transmit(p, &from, p->ingress, 0);
+	return transmit(p, from, p->ingress, 0);
 }
 
 /* Says whether the acknowledging set in the word covers the members there are now. */
@@ -211,7 +211,7 @@ static __always_inline enum activity decide_write(struct packet *p, struct sessi
 static __always_inline enum drop_reason handle_write_request(struct packet *p)
 {
 	enum activity activity = ACTIVITY_EXPIRED;
-	struct address from = sender(p);
+	struct endpoint from = sender(p);
 	struct message *m = p->message;
 	struct session_entry *e;
 	__u32 settled_epoch = 0;
@@ -243,25 +243,25 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 	case ACTIVITY_COVERED:
 		if (!commit_covered(p, e, word))
 			return REASON_CONTENDED;
-		return answer_write(p, &from, p->ingress, STATUS_OK, SEQ(word));
+		return answer_write(p, from, p->ingress, STATUS_OK, SEQ(word));
 	case ACTIVITY_SEQUENCED:
 	case ACTIVITY_RETRIED:
-		learn(p, &from);
-		make_write(p, &from, SEQ(word));
+		learn(p, from);
+		make_write(p, from, SEQ(word));
 		p->targets = p->view->members & ~ACKS(word);
 		return p->targets ? REASON_NONE : REASON_INTERNAL;
 	case ACTIVITY_REPEATED:
 		if (!word)
-			return answer_write_of(p, &from, p->ingress, STATUS_OK, settled_epoch, settled_seq);
-		return answer_write(p, &from, p->ingress, STATUS_OK, SEQ(word));
+			return answer_write_of(p, from, p->ingress, STATUS_OK, settled_epoch, settled_seq);
+		return answer_write(p, from, p->ingress, STATUS_OK, SEQ(word));
 	case ACTIVITY_REFUSED:
-		return answer_write(p, &from, p->ingress, STATUS_REFUSED, 0);
+		return answer_write(p, from, p->ingress, STATUS_REFUSED, 0);
 	case ACTIVITY_WRITE_BUSY:
-		return answer_write(p, &from, p->ingress, STATUS_BUSY, 0);
+		return answer_write(p, from, p->ingress, STATUS_BUSY, 0);
 	case ACTIVITY_TOO_FEW:
-		return answer_write(p, &from, p->ingress, STATUS_TOO_FEW, 0);
+		return answer_write(p, from, p->ingress, STATUS_TOO_FEW, 0);
 	default:
-		return answer_write(p, &from, p->ingress, STATUS_EXPIRED, 0);
+		return answer_write(p, from, p->ingress, STATUS_EXPIRED, 0);
 	}
 }
 
@@ -273,7 +273,7 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 static __always_inline enum drop_reason handle_read_request(struct packet *p)
 {
 	struct message *m = p->message;
-	struct address from = sender(p);
+	struct endpoint from = sender(p);
 	__u32 serving = p->view->serving_count;
 	__u64 turn;
 
@@ -284,13 +284,13 @@ static __always_inline enum drop_reason handle_read_request(struct packet *p)
 		respond(p, MESSAGE_READ_RESPONSE, STATUS_BUSY);
 		m->replica = 0;
 		m->key_len = 0;
-		return transmit(p, &from, p->ingress, 0);
+		return transmit(p, from, p->ingress, 0);
 	}
 	count(p, ACTIVITY_FORWARDED);
-	learn(p, &from);
+	learn(p, from);
 	turn = bpf_be64_to_cpu(m->session) + bpf_be64_to_cpu(m->request) + m->attempt;
 	m->hops = 0;
-	m->client = from;
+	put_address(&m->client, from);
 	return forward_read(p, p->view->serving_list[turn % serving % MAX_MEMBERS]);
 }
 

@@ -16,35 +16,33 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	contendedMapCounters        = "counters"
-	contendedMapDeviceNumbers   = "device_numbers"
-	contendedMapExits           = "exits"
-	contendedMapGroup           = "group"
-	contendedMapMulticasts      = "multicasts"
-	contendedMapSessions        = "sessions"
-	contendedMapStations        = "stations"
-	contendedProgClone          = "clone"
-	contendedProgCoordinator    = "coordinator"
-	contendedVarActive          = "active"
-	contendedVarAnswered        = "answered"
-	contendedVarClockNow        = "clock_now"
-	contendedVarClockStands     = "clock_stands"
-	contendedVarCoordinatorIp   = "coordinator_ip"
-	contendedVarCoordinatorMac  = "coordinator_mac"
-	contendedVarCoordinatorPort = "coordinator_port"
-	contendedVarDeBruijnIndex   = "de_bruijn_index"
-	contendedVarDevices         = "devices"
-	contendedVarEgressIfindex   = "egress_ifindex"
-	contendedVarHeld            = "held"
-	contendedVarLease           = "lease"
-	contendedVarMaxSessions     = "max_sessions"
-	contendedVarMemberships     = "memberships"
-	contendedVarMoment          = "moment"
-	contendedVarSequence        = "sequence"
-	contendedVarSessionTtl      = "session_ttl"
-	contendedVarSeveralDevices  = "several_devices"
-	contendedVarTick            = "tick"
-	contendedVarWireTypes       = "wire_types"
+	contendedMapCounters           = "counters"
+	contendedMapDeviceNumbers      = "device_numbers"
+	contendedMapExits              = "exits"
+	contendedMapGroup              = "group"
+	contendedMapMulticasts         = "multicasts"
+	contendedMapSessions           = "sessions"
+	contendedMapStations           = "stations"
+	contendedProgClone             = "clone"
+	contendedProgCoordinator       = "coordinator"
+	contendedVarActive             = "active"
+	contendedVarAnswered           = "answered"
+	contendedVarClockNow           = "clock_now"
+	contendedVarClockStands        = "clock_stands"
+	contendedVarCoordinatorAddress = "coordinator_address"
+	contendedVarDeBruijnIndex      = "de_bruijn_index"
+	contendedVarDevices            = "devices"
+	contendedVarEgressIfindex      = "egress_ifindex"
+	contendedVarHeld               = "held"
+	contendedVarLease              = "lease"
+	contendedVarMaxSessions        = "max_sessions"
+	contendedVarMemberships        = "memberships"
+	contendedVarMoment             = "moment"
+	contendedVarSequence           = "sequence"
+	contendedVarSessionTtl         = "session_ttl"
+	contendedVarSeveralDevices     = "several_devices"
+	contendedVarTick               = "tick"
+	contendedVarWireTypes          = "wire_types"
 )
 
 // loadContended returns the embedded CollectionSpec for contended.
@@ -110,26 +108,24 @@ type contendedMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type contendedVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // contendedObjects contains all objects after they have been loaded into the kernel.
@@ -177,26 +173,24 @@ func (m *contendedMaps) Close() error {
 //
 // It can be passed to loadContendedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type contendedVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // contendedPrograms contains all programs after they have been loaded into the kernel.

@@ -87,15 +87,12 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	if o.Events {
 		spec.Maps[eventsMap].MaxEntries = o.eventRing
 	}
-	address := toAddress(o.Self)
 	for name, value := range map[string]any{
-		coordinatorVarCoordinatorIp:   address.ip,
-		coordinatorVarCoordinatorPort: address.port,
-		coordinatorVarCoordinatorMac:  address.mac,
-		coordinatorVarMaxSessions:     o.MaxSessions,
-		coordinatorVarSessionTtl:      o.SessionTTL,
-		coordinatorVarLease:           uint64(o.Lease),
-		coordinatorVarClockStands:     o.clockStands,
+		coordinatorVarCoordinatorAddress: toAddress(o.Self),
+		coordinatorVarMaxSessions:        o.MaxSessions,
+		coordinatorVarSessionTtl:         o.SessionTTL,
+		coordinatorVarLease:              uint64(o.Lease),
+		coordinatorVarClockStands:        o.clockStands,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err

@@ -31,7 +31,7 @@ static __always_inline int handle(struct packet *p)
 {
 	__u64 *actions = p->counters->actions;
 
-	switch (p->message->type) {
+	switch (p->type) {
 	case MESSAGE_READ_REQUEST:
 		actions[ACTION_HANDLE_READ_REQUEST]++;
 		return handle_read_request(p);

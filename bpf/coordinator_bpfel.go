@@ -59,6 +59,13 @@ const (
 	coordinatorActivityACTIVITY_COUNT         coordinatorActivity = 29
 )
 
+type coordinatorAddress struct {
+	_    structs.HostLayout
+	Ip   uint32
+	Port uint16
+	Mac  [3]uint16
+}
+
 type coordinatorBpfDevmapVal struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -293,35 +300,33 @@ type coordinatorWireTypes struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	coordinatorMapCounters        = "counters"
-	coordinatorMapDeviceNumbers   = "device_numbers"
-	coordinatorMapExits           = "exits"
-	coordinatorMapGroup           = "group"
-	coordinatorMapMulticasts      = "multicasts"
-	coordinatorMapSessions        = "sessions"
-	coordinatorMapStations        = "stations"
-	coordinatorProgClone          = "clone"
-	coordinatorProgCoordinator    = "coordinator"
-	coordinatorVarActive          = "active"
-	coordinatorVarAnswered        = "answered"
-	coordinatorVarClockNow        = "clock_now"
-	coordinatorVarClockStands     = "clock_stands"
-	coordinatorVarCoordinatorIp   = "coordinator_ip"
-	coordinatorVarCoordinatorMac  = "coordinator_mac"
-	coordinatorVarCoordinatorPort = "coordinator_port"
-	coordinatorVarDeBruijnIndex   = "de_bruijn_index"
-	coordinatorVarDevices         = "devices"
-	coordinatorVarEgressIfindex   = "egress_ifindex"
-	coordinatorVarHeld            = "held"
-	coordinatorVarLease           = "lease"
-	coordinatorVarMaxSessions     = "max_sessions"
-	coordinatorVarMemberships     = "memberships"
-	coordinatorVarMoment          = "moment"
-	coordinatorVarSequence        = "sequence"
-	coordinatorVarSessionTtl      = "session_ttl"
-	coordinatorVarSeveralDevices  = "several_devices"
-	coordinatorVarTick            = "tick"
-	coordinatorVarWireTypes       = "wire_types"
+	coordinatorMapCounters           = "counters"
+	coordinatorMapDeviceNumbers      = "device_numbers"
+	coordinatorMapExits              = "exits"
+	coordinatorMapGroup              = "group"
+	coordinatorMapMulticasts         = "multicasts"
+	coordinatorMapSessions           = "sessions"
+	coordinatorMapStations           = "stations"
+	coordinatorProgClone             = "clone"
+	coordinatorProgCoordinator       = "coordinator"
+	coordinatorVarActive             = "active"
+	coordinatorVarAnswered           = "answered"
+	coordinatorVarClockNow           = "clock_now"
+	coordinatorVarClockStands        = "clock_stands"
+	coordinatorVarCoordinatorAddress = "coordinator_address"
+	coordinatorVarDeBruijnIndex      = "de_bruijn_index"
+	coordinatorVarDevices            = "devices"
+	coordinatorVarEgressIfindex      = "egress_ifindex"
+	coordinatorVarHeld               = "held"
+	coordinatorVarLease              = "lease"
+	coordinatorVarMaxSessions        = "max_sessions"
+	coordinatorVarMemberships        = "memberships"
+	coordinatorVarMoment             = "moment"
+	coordinatorVarSequence           = "sequence"
+	coordinatorVarSessionTtl         = "session_ttl"
+	coordinatorVarSeveralDevices     = "several_devices"
+	coordinatorVarTick               = "tick"
+	coordinatorVarWireTypes          = "wire_types"
 )
 
 // loadCoordinator returns the embedded CollectionSpec for coordinator.
@@ -387,26 +392,24 @@ type coordinatorMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type coordinatorVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // coordinatorObjects contains all objects after they have been loaded into the kernel.
@@ -454,26 +457,24 @@ func (m *coordinatorMaps) Close() error {
 //
 // It can be passed to loadCoordinatorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type coordinatorVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // coordinatorPrograms contains all programs after they have been loaded into the kernel.

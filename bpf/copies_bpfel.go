@@ -16,36 +16,34 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	copiesMapCounters        = "counters"
-	copiesMapDeviceNumbers   = "device_numbers"
-	copiesMapExits           = "exits"
-	copiesMapGroup           = "group"
-	copiesMapMulticasts      = "multicasts"
-	copiesMapSessions        = "sessions"
-	copiesMapStations        = "stations"
-	copiesProgAddressCopy    = "address_copy"
-	copiesProgClone          = "clone"
-	copiesProgCoordinator    = "coordinator"
-	copiesVarActive          = "active"
-	copiesVarAnswered        = "answered"
-	copiesVarClockNow        = "clock_now"
-	copiesVarClockStands     = "clock_stands"
-	copiesVarCoordinatorIp   = "coordinator_ip"
-	copiesVarCoordinatorMac  = "coordinator_mac"
-	copiesVarCoordinatorPort = "coordinator_port"
-	copiesVarDeBruijnIndex   = "de_bruijn_index"
-	copiesVarDevices         = "devices"
-	copiesVarEgressIfindex   = "egress_ifindex"
-	copiesVarHeld            = "held"
-	copiesVarLease           = "lease"
-	copiesVarMaxSessions     = "max_sessions"
-	copiesVarMemberships     = "memberships"
-	copiesVarMoment          = "moment"
-	copiesVarSequence        = "sequence"
-	copiesVarSessionTtl      = "session_ttl"
-	copiesVarSeveralDevices  = "several_devices"
-	copiesVarTick            = "tick"
-	copiesVarWireTypes       = "wire_types"
+	copiesMapCounters           = "counters"
+	copiesMapDeviceNumbers      = "device_numbers"
+	copiesMapExits              = "exits"
+	copiesMapGroup              = "group"
+	copiesMapMulticasts         = "multicasts"
+	copiesMapSessions           = "sessions"
+	copiesMapStations           = "stations"
+	copiesProgAddressCopy       = "address_copy"
+	copiesProgClone             = "clone"
+	copiesProgCoordinator       = "coordinator"
+	copiesVarActive             = "active"
+	copiesVarAnswered           = "answered"
+	copiesVarClockNow           = "clock_now"
+	copiesVarClockStands        = "clock_stands"
+	copiesVarCoordinatorAddress = "coordinator_address"
+	copiesVarDeBruijnIndex      = "de_bruijn_index"
+	copiesVarDevices            = "devices"
+	copiesVarEgressIfindex      = "egress_ifindex"
+	copiesVarHeld               = "held"
+	copiesVarLease              = "lease"
+	copiesVarMaxSessions        = "max_sessions"
+	copiesVarMemberships        = "memberships"
+	copiesVarMoment             = "moment"
+	copiesVarSequence           = "sequence"
+	copiesVarSessionTtl         = "session_ttl"
+	copiesVarSeveralDevices     = "several_devices"
+	copiesVarTick               = "tick"
+	copiesVarWireTypes          = "wire_types"
 )
 
 // loadCopies returns the embedded CollectionSpec for copies.
@@ -112,26 +110,24 @@ type copiesMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type copiesVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // copiesObjects contains all objects after they have been loaded into the kernel.
@@ -179,26 +175,24 @@ func (m *copiesMaps) Close() error {
 //
 // It can be passed to loadCopiesObjects or ebpf.CollectionSpec.LoadAndAssign.
 type copiesVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // copiesPrograms contains all programs after they have been loaded into the kernel.

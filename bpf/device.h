@@ -32,15 +32,15 @@ static __always_inline int stays(const struct packet *p)
 	return !SEVERAL_DEVICES || p->egress == p->ingress;
 }
 
-static __always_inline struct station station_of(const struct address *a)
+static __always_inline struct station station_of(struct endpoint e)
 {
-	struct station s = { .ip = a->ip, .mac = { a->mac[0], a->mac[1], a->mac[2] } };
+	struct station s = { .ip = e.ip, .mac = { e.port_and_mac >> 16, e.port_and_mac >> 32, e.port_and_mac >> 48 } };
 
 	return s;
 }
 
 /* Remembers by which device the sender is reached, for an answer in another frame. */
-static __always_inline void learn(struct packet *p, const struct address *from)
+static __always_inline void learn(struct packet *p, struct endpoint from)
 {
 	struct station s;
 	__u32 *known;
@@ -56,7 +56,7 @@ static __always_inline void learn(struct packet *p, const struct address *from)
 }
 
 /* Finds the device by which a client is reached. Returns 0 if it is not known. */
-static __always_inline int locate(struct packet *p, const struct address *client, __u32 *device)
+static __always_inline int locate(struct packet *p, struct endpoint client, __u32 *device)
 {
 	struct station s;
 	__u32 *known;

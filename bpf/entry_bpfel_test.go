@@ -36,9 +36,7 @@ const (
 	entryVarAnswered              = "answered"
 	entryVarClockNow              = "clock_now"
 	entryVarClockStands           = "clock_stands"
-	entryVarCoordinatorIp         = "coordinator_ip"
-	entryVarCoordinatorMac        = "coordinator_mac"
-	entryVarCoordinatorPort       = "coordinator_port"
+	entryVarCoordinatorAddress    = "coordinator_address"
 	entryVarCopies                = "copies"
 	entryVarDeBruijnIndex         = "de_bruijn_index"
 	entryVarDevices               = "devices"
@@ -126,28 +124,26 @@ type entryMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type entryVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	Copies          *ebpf.VariableSpec `ebpf:"copies"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Template        *ebpf.VariableSpec `ebpf:"template"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	Copies             *ebpf.VariableSpec `ebpf:"copies"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Template           *ebpf.VariableSpec `ebpf:"template"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // entryObjects contains all objects after they have been loaded into the kernel.
@@ -195,28 +191,26 @@ func (m *entryMaps) Close() error {
 //
 // It can be passed to loadEntryObjects or ebpf.CollectionSpec.LoadAndAssign.
 type entryVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	Copies          *ebpf.Variable `ebpf:"copies"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Template        *ebpf.Variable `ebpf:"template"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	Copies             *ebpf.Variable `ebpf:"copies"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Template           *ebpf.Variable `ebpf:"template"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // entryPrograms contains all programs after they have been loaded into the kernel.

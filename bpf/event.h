@@ -71,7 +71,7 @@ static __always_inline void begin_event(struct packet *p)
 	if (!e)
 		return;
 	e->in = *p->message;
-	e->from = sender(p);
+	put_address(&e->from, sender(p));
 	e->slot = 0;
 	e->word = 0;
 	e->owner = 0;

@@ -95,37 +95,35 @@ type eventfulEvent struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	eventfulMapCounters        = "counters"
-	eventfulMapDeviceNumbers   = "device_numbers"
-	eventfulMapEventParts      = "event_parts"
-	eventfulMapEvents          = "events"
-	eventfulMapExits           = "exits"
-	eventfulMapGroup           = "group"
-	eventfulMapMulticasts      = "multicasts"
-	eventfulMapSessions        = "sessions"
-	eventfulMapStations        = "stations"
-	eventfulProgClone          = "clone"
-	eventfulProgCoordinator    = "coordinator"
-	eventfulVarActive          = "active"
-	eventfulVarAnswered        = "answered"
-	eventfulVarClockNow        = "clock_now"
-	eventfulVarClockStands     = "clock_stands"
-	eventfulVarCoordinatorIp   = "coordinator_ip"
-	eventfulVarCoordinatorMac  = "coordinator_mac"
-	eventfulVarCoordinatorPort = "coordinator_port"
-	eventfulVarDeBruijnIndex   = "de_bruijn_index"
-	eventfulVarDevices         = "devices"
-	eventfulVarEgressIfindex   = "egress_ifindex"
-	eventfulVarHeld            = "held"
-	eventfulVarLease           = "lease"
-	eventfulVarMaxSessions     = "max_sessions"
-	eventfulVarMemberships     = "memberships"
-	eventfulVarMoment          = "moment"
-	eventfulVarSequence        = "sequence"
-	eventfulVarSessionTtl      = "session_ttl"
-	eventfulVarSeveralDevices  = "several_devices"
-	eventfulVarTick            = "tick"
-	eventfulVarWireTypes       = "wire_types"
+	eventfulMapCounters           = "counters"
+	eventfulMapDeviceNumbers      = "device_numbers"
+	eventfulMapEventParts         = "event_parts"
+	eventfulMapEvents             = "events"
+	eventfulMapExits              = "exits"
+	eventfulMapGroup              = "group"
+	eventfulMapMulticasts         = "multicasts"
+	eventfulMapSessions           = "sessions"
+	eventfulMapStations           = "stations"
+	eventfulProgClone             = "clone"
+	eventfulProgCoordinator       = "coordinator"
+	eventfulVarActive             = "active"
+	eventfulVarAnswered           = "answered"
+	eventfulVarClockNow           = "clock_now"
+	eventfulVarClockStands        = "clock_stands"
+	eventfulVarCoordinatorAddress = "coordinator_address"
+	eventfulVarDeBruijnIndex      = "de_bruijn_index"
+	eventfulVarDevices            = "devices"
+	eventfulVarEgressIfindex      = "egress_ifindex"
+	eventfulVarHeld               = "held"
+	eventfulVarLease              = "lease"
+	eventfulVarMaxSessions        = "max_sessions"
+	eventfulVarMemberships        = "memberships"
+	eventfulVarMoment             = "moment"
+	eventfulVarSequence           = "sequence"
+	eventfulVarSessionTtl         = "session_ttl"
+	eventfulVarSeveralDevices     = "several_devices"
+	eventfulVarTick               = "tick"
+	eventfulVarWireTypes          = "wire_types"
 )
 
 // loadEventful returns the embedded CollectionSpec for eventful.
@@ -193,26 +191,24 @@ type eventfulMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type eventfulVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // eventfulObjects contains all objects after they have been loaded into the kernel.
@@ -264,26 +260,24 @@ func (m *eventfulMaps) Close() error {
 //
 // It can be passed to loadEventfulObjects or ebpf.CollectionSpec.LoadAndAssign.
 type eventfulVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // eventfulPrograms contains all programs after they have been loaded into the kernel.

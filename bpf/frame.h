@@ -7,20 +7,14 @@
 
 #define OUTGOING_TTL 64
 
-/*
- * The checksum of the 20 bytes that the header will hold, from the fields that
- * stay and the values that go into the others. Reading back what was just
- * stored would cost more.
- */
-static __always_inline __u16 ip_checksum(const struct iphdr *ip, __be16 tot_len, __be32 to)
+/* The checksum of an IPv4 header without options, were its own field 0. */
+static __always_inline __u16 ip_checksum(void *data, __be32 from, __be32 to)
 {
-	__u64 sum = *(const __u16 *)ip;
+	/* From the version to the fragmentation. */
+	__u64 first = WORD_AT(__u64, data, IP_OFFSET), sum = (first & 0xFFFFFFFF) + (first >> 32);
 
-	sum += tot_len;
-	sum += ip->id;
-	sum += ip->frag_off;
 	sum += bpf_htons(OUTGOING_TTL << 8 | IPPROTO_UDP);
-	sum += coordinator_ip;
+	sum += from;
 	sum += to;
 	sum = (sum >> 32) + (sum & 0xFFFFFFFF);
 	sum = (sum >> 16) + (sum & 0xFFFF);
@@ -28,31 +22,34 @@ static __always_inline __u16 ip_checksum(const struct iphdr *ip, __be16 tot_len,
 	return ~sum;
 }
 
-/*
- * Addresses the frame, whose message is followed by payload bytes of key and
- * value, from the coordinator to one receiver, which is reached by the device.
- * IPv4 allows the UDP checksum to be left out, and a message has a digest of its
- * own.
- */
-static __always_inline void readdress(struct ethhdr *eth, struct iphdr *ip, struct udphdr *udp,
-				      const struct address *to, __u32 device, __u32 payload)
+/* Writes the lengths of a datagram whose message is followed by so many bytes. */
+static __always_inline void put_lengths(void *data, __u32 payload)
 {
-	__be16 tot_len = bpf_htons(sizeof(*ip) + sizeof(*udp) + sizeof(struct message) + payload);
-	__be16 *dest = (__be16 *)eth->h_dest, *source = (__be16 *)eth->h_source;
+	WORD_AT(__be16, data, IP_OFFSET + 2) = bpf_htons(FIXED_SIZE - IP_OFFSET + payload);
+	WORD_AT(__be16, data, UDP_OFFSET + 4) = bpf_htons(FIXED_SIZE - UDP_OFFSET + payload);
+}
 
-	for (int i = 0; i < 3; i++) {
-		dest[i] = to->mac[i];
-		source[i] = SEVERAL_DEVICES ? devices[device % MAX_DEVICES].mac[i] : coordinator_mac[i];
-	}
-	ip->check = ip_checksum(ip, tot_len, to->ip);
-	ip->tot_len = tot_len;
-	ip->ttl = OUTGOING_TTL;
-	ip->saddr = coordinator_ip;
-	ip->daddr = to->ip;
-	udp->source = coordinator_port;
-	udp->dest = to->port;
-	udp->len = bpf_htons(sizeof(*udp) + sizeof(struct message) + payload);
-	udp->check = 0;
+/*
+ * Addresses the frame, which has its length, from the coordinator to one receiver,
+ * which is reached by the device. IPv4 allows the UDP checksum to be left out, and a
+ * message has a digest of its own.
+ */
+static __always_inline void readdress(void *data, struct endpoint to, __u32 device)
+{
+	__u64 own = SEVERAL_DEVICES ? WORD_AT(const volatile __u64, devices[device % MAX_DEVICES].mac, 0) << 16
+				    : WORD_AT(const volatile __u64, &coordinator_address.port, 0);
+	__be32 from = coordinator_address.ip;
+
+	/* The destination's hardware address, whose end shares a word with the source's. */
+	WORD_AT(__u32, data, 0) = to.port_and_mac >> 16;
+	WORD_AT(__u64, data, 4) = (own & ~0xFFFFULL) | to.port_and_mac >> 48;
+	WORD_AT(__be16, data, IP_OFFSET + 10) = ip_checksum(data, from, to.ip);
+	WORD_AT(__u8, data, IP_OFFSET + 8) = OUTGOING_TTL;
+	WORD_AT(__be32, data, IP_OFFSET + 12) = from;
+	WORD_AT(__be32, data, IP_OFFSET + 16) = to.ip;
+	/* Source and destination. */
+	WORD_AT(__u32, data, UDP_OFFSET) = (__u32)to.port_and_mac << 16 | coordinator_address.port;
+	WORD_AT(__be16, data, UDP_OFFSET + 6) = 0;
 }
 
 /*
@@ -60,14 +57,16 @@ static __always_inline void readdress(struct ethhdr *eth, struct iphdr *ip, stru
  * follows the first payload bytes of key and value. Comes last in a handler:
  * after a cut the packet's pointers are void.
  */
-static __always_inline enum drop_reason transmit(struct packet *p, const struct address *to,
+static __always_inline enum drop_reason transmit(struct packet *p, struct endpoint to,
 						 __u32 device, __u32 payload)
 {
 	int surplus = p->key_len + p->value_len - payload;
 
-	readdress(p->eth, p->ip, p->udp, to, device, payload);
 	if (SEVERAL_DEVICES)
 		p->egress = device;
+	if (surplus)
+		put_lengths(p->data, payload);
+	readdress(p->data, to, device);
 	if (surplus && bpf_xdp_adjust_tail(p->ctx, -surplus))
 		return REASON_INTERNAL;
 	return REASON_NONE;
@@ -87,12 +86,12 @@ static __always_inline void respond(struct packet *p, enum message_type type, en
 	m->type = type;
 	m->status = status;
 	m->epoch = bpf_htonl(p->view->epoch);
-	m->client = (struct address){};
+	put_address(&m->client, (struct endpoint){});
 	m->sent = 0;
 }
 
 /* Answers a write, with a version of the epoch if the status is OK. */
-static __always_inline enum drop_reason answer_write_of(struct packet *p, const struct address *to,
+static __always_inline enum drop_reason answer_write_of(struct packet *p, struct endpoint to,
 							__u32 device, enum status status, __u32 epoch, __u64 seq)
 {
 	struct message *m = p->message;
@@ -107,7 +106,7 @@ static __always_inline enum drop_reason answer_write_of(struct packet *p, const 
 	return transmit(p, to, device, 0);
 }
 
-static __always_inline enum drop_reason answer_write(struct packet *p, const struct address *to,
+static __always_inline enum drop_reason answer_write(struct packet *p, struct endpoint to,
 						     __u32 device, enum status status, __u64 seq)
 {
 	return answer_write_of(p, to, device, status, p->view->epoch, seq);
@@ -131,7 +130,7 @@ static __always_inline enum drop_reason forward_read(struct packet *p, __u32 ind
 	m->writer = 0;
 	m->value_len = 0;
 	m->sent = stamp();
-	return transmit(p, &to->address, p->view->device[index % MAX_MEMBERS], p->key_len);
+	return transmit(p, endpoint_of(&to->address), p->view->device[index % MAX_MEMBERS], p->key_len);
 }
 
 #endif

@@ -28,7 +28,7 @@
 #include "frame.h"
 
 /* Turns the message into a Write of one version; only the header changes. */
-static __always_inline void make_write(struct packet *p, const struct address *client, __u64 seq)
+static __always_inline void make_write(struct packet *p, struct endpoint client, __u64 seq)
 {
 	struct message *m = p->message;
 
@@ -40,7 +40,7 @@ static __always_inline void make_write(struct packet *p, const struct address *c
 	m->version_epoch = bpf_htonl(p->view->epoch);
 	m->seq = bpf_cpu_to_be64(seq);
 	m->writer = m->session;
-	m->client = *client;
+	put_address(&m->client, client);
 	m->sent = stamp();
 }
 
@@ -65,7 +65,7 @@ static __always_inline enum drop_reason send_to_target(struct packet *p)
 
 	p->targets = 0;
 	p->message->replica = bpf_htonl(to->id);
-	return transmit(p, &to->address, p->view->device[index], p->key_len + p->value_len);
+	return transmit(p, endpoint_of(&to->address), p->view->device[index], p->key_len + p->value_len);
 }
 
 /* Broadcasts the frame for the targets. */
@@ -169,9 +169,7 @@ static __always_inline int address_clone(struct xdp_md *ctx, __u32 ifindex)
 		to = &view->known[lowest(reached) % MAX_MEMBERS];
 	}
 	message->replica = bpf_htonl(to->id);
-	readdress(data, data + sizeof(struct ethhdr),
-		  data + sizeof(struct ethhdr) + sizeof(struct iphdr), &to->address, device,
-		  end - (void *)(message + 1));
+	readdress(data, endpoint_of(&to->address), device);
 	counted->activities[ACTIVITY_CLONES]++;
 	return XDP_PASS;
 internal:

@@ -10,13 +10,27 @@
 
 #include "state.h"
 
+/*
+ * Part of a frame, as a word. Much of what a handler takes is its number of accesses:
+ * the fewer there are, the sooner the processor gets to the next frame, whose first
+ * bytes it must wait for. So headers are read and written in words as large as there
+ * can be, wherever they lie; their order is that of little-endian machines.
+ */
+#define WORD_AT(type, base, offset) (*(type *)((void *)(base) + (offset)))
+
+/* Where an answer goes: an address, in two words. */
+struct endpoint {
+	__be32 ip;
+	/* As in struct address: the port is in the low 16 bits. */
+	__u64 port_and_mac;
+};
+
 /* A frame that holds a whole message header, and what its handling needs. */
 struct packet {
 	struct xdp_md *ctx;
-	struct ethhdr *eth;
-	struct iphdr *ip;
-	struct udphdr *udp;
+	void *data;
 	struct message *message;
+	__u32 type;
 	__u32 key_len;
 	__u32 value_len;
 	struct membership *view;
@@ -34,7 +48,10 @@ struct packet {
 #endif
 };
 
-#define HEADERS_SIZE (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))
+#define IP_OFFSET sizeof(struct ethhdr)
+#define UDP_OFFSET (IP_OFFSET + sizeof(struct iphdr))
+#define HEADERS_SIZE (UDP_OFFSET + sizeof(struct udphdr))
+#define FIXED_SIZE (HEADERS_SIZE + sizeof(struct message))
 #define FRAGMENT_MASK 0x3FFF
 #define VERSION_4_NO_OPTIONS 0x45
 /* What parse returns for a frame that is not Dalio's. */
@@ -45,6 +62,20 @@ static __always_inline void count(struct packet *p, enum activity activity)
 	p->counters->activities[activity]++;
 }
 
+/* Says whether a frame that has all headers is a whole datagram to the coordinator. */
+static __always_inline int is_ours(void *data)
+{
+	/* EtherType, version and length of the IPv4 header, and a byte that is not asked. */
+	__u32 kind = WORD_AT(__u32, data, IP_OFFSET - 2) & 0xFFFFFF;
+	/* Fragmentation, a byte that is not asked, and the protocol. */
+	__u32 protocol = WORD_AT(__u32, data, IP_OFFSET + 6) & (0xFFU << 24 | bpf_htons(FRAGMENT_MASK));
+
+	return kind == (VERSION_4_NO_OPTIONS << 16 | bpf_htons(ETH_P_IP)) &&
+	       protocol == IPPROTO_UDP << 24 &&
+	       WORD_AT(__be32, data, IP_OFFSET + 16) == coordinator_address.ip &&
+	       WORD_AT(__be16, data, UDP_OFFSET + 2) == coordinator_address.port;
+}
+
 /*
  * Checks lengths and version and fills in *p. Returns NOT_OURS, a reason to drop
  * the frame, or REASON_NONE.
@@ -52,41 +83,46 @@ static __always_inline void count(struct packet *p, enum activity activity)
 static __always_inline int parse(struct xdp_md *ctx, struct packet *p)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 ip_len, payload_len;
+	__u32 ip_len, head;
 
-	if (data + HEADERS_SIZE > end)
+	if (data + FIXED_SIZE > end)
+		return data + HEADERS_SIZE <= end && is_ours(data) ? REASON_BAD_LENGTH : NOT_OURS;
+	if (!is_ours(data))
 		return NOT_OURS;
 	p->ctx = ctx;
-	p->eth = data;
-	p->ip = data + sizeof(struct ethhdr);
-	p->udp = (void *)p->ip + sizeof(struct iphdr);
-	if (p->eth->h_proto != bpf_htons(ETH_P_IP) || *(__u8 *)p->ip != VERSION_4_NO_OPTIONS ||
-	    p->ip->frag_off & bpf_htons(FRAGMENT_MASK) || p->ip->protocol != IPPROTO_UDP ||
-	    p->ip->daddr != coordinator_ip || p->udp->dest != coordinator_port)
-		return NOT_OURS;
-
-	ip_len = bpf_ntohs(p->ip->tot_len);
-	if (sizeof(struct ethhdr) + ip_len != end - data ||
-	    bpf_ntohs(p->udp->len) != ip_len - sizeof(struct iphdr))
-		return REASON_BAD_LENGTH;
-	if (data + HEADERS_SIZE + sizeof(struct message) > end)
-		return REASON_BAD_LENGTH;
+	p->data = data;
 	p->message = data + HEADERS_SIZE;
 	p->key_len = bpf_ntohs(p->message->key_len);
 	p->value_len = bpf_ntohs(p->message->value_len);
-	payload_len = ip_len - sizeof(struct iphdr) - sizeof(struct udphdr);
-	if (sizeof(struct message) + p->key_len + p->value_len != payload_len)
+	ip_len = bpf_ntohs(WORD_AT(__be16, data, IP_OFFSET + 2));
+	if (IP_OFFSET + ip_len != end - data ||
+	    bpf_ntohs(WORD_AT(__be16, data, UDP_OFFSET + 4)) != ip_len - sizeof(struct iphdr) ||
+	    FIXED_SIZE - IP_OFFSET + p->key_len + p->value_len != ip_len)
 		return REASON_BAD_LENGTH;
-	if (p->message->magic != bpf_htons(MESSAGE_MAGIC) ||
-	    p->message->version != MESSAGE_VERSION)
+	head = WORD_AT(__u32, data, HEADERS_SIZE);
+	if ((head & 0xFFFFFF) != (MESSAGE_VERSION << 16 | bpf_htons(MESSAGE_MAGIC)))
 		return REASON_BAD_VERSION;
+	p->type = head >> 24;
 	return REASON_NONE;
 }
 
-/* Says whether an answer can be sent to the address. */
-static __always_inline int is_valid(const struct address *a)
+static __always_inline struct endpoint endpoint_of(const struct address *a)
 {
-	return a->ip && a->port;
+	struct endpoint e = { .ip = a->ip, .port_and_mac = WORD_AT(__u64, &a->port, 0) };
+
+	return e;
+}
+
+static __always_inline void put_address(struct address *a, struct endpoint e)
+{
+	WRITE_ONCE(a->ip, e.ip);
+	WORD_AT(volatile __u64, &a->port, 0) = e.port_and_mac;
+}
+
+/* Says whether an answer can be sent there. */
+static __always_inline int is_valid(struct endpoint e)
+{
+	return e.ip && (__u16)e.port_and_mac;
 }
 
 /* The time, for the lease alone. */
@@ -105,13 +141,12 @@ static __always_inline __u64 coarse_clock(void)
 	return clock_stands ? READ_ONCE(clock_now) : bpf_ktime_get_coarse_ns();
 }
 
-static __always_inline struct address sender(const struct packet *p)
+static __always_inline struct endpoint sender(const struct packet *p)
 {
-	const __be16 *mac = (const __be16 *)p->eth->h_source;
-	struct address from = {
-		.ip = p->ip->saddr,
-		.port = p->udp->source,
-		.mac = { mac[0], mac[1], mac[2] },
+	/* The last two bytes of the destination are in front of the source. */
+	struct endpoint from = {
+		.ip = WORD_AT(__be32, p->data, IP_OFFSET + 12),
+		.port_and_mac = (WORD_AT(__u64, p->data, 4) & ~0xFFFFULL) | WORD_AT(__be16, p->data, UDP_OFFSET),
 	};
 
 	return from;
@@ -128,8 +163,7 @@ static __always_inline __u64 latest(void)
 /* What every read and write request must have. */
 static __always_inline int is_bad_request(const struct packet *p)
 {
-	return !p->message->request || !p->key_len || p->key_len > MAX_KEY_SIZE ||
-	       !p->ip->saddr || !p->udp->source;
+	return !p->message->request || !p->key_len || p->key_len > MAX_KEY_SIZE || !is_valid(sender(p));
 }
 
 /*
@@ -155,11 +189,12 @@ static __always_inline enum drop_reason check_replica(const struct packet *p)
 {
 	__u32 epoch = bpf_ntohl(p->message->epoch), id = bpf_ntohl(p->message->replica);
 	const struct member *known = &p->view->known[id % MAX_MEMBERS];
+	struct endpoint from = sender(p);
 
 	if (epoch != p->view->epoch)
 		return epoch < p->view->epoch ? REASON_STALE_EPOCH : REASON_FUTURE_EPOCH;
-	if (!known->id || known->id != id || known->address.ip != p->ip->saddr ||
-	    known->address.port != p->udp->source)
+	if (!known->id || known->id != id || known->address.ip != from.ip ||
+	    known->address.port != (__u16)from.port_and_mac)
 		return REASON_UNKNOWN_REPLICA;
 	note_answer(p->message);
 	return REASON_NONE;

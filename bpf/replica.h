@@ -29,7 +29,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 	struct message *m = p->message;
 	enum drop_reason reason = check_replica(p);
 	__u64 seq = bpf_be64_to_cpu(m->seq), word, next;
-	struct address client = m->client;
+	struct endpoint client = endpoint_of(&m->client);
 	struct session_entry *e;
 	__u32 device;
 	int i;
@@ -62,11 +62,11 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 	if (ACKS(next) != ACKS_COMMITTED)
 		return REASON_ACKNOWLEDGED;
 	count(p, ACTIVITY_COMMITS);
-	if (!is_valid(&client))
+	if (!is_valid(client))
 		return REASON_UNCLAIMED;
-	if (!locate(p, &client, &device))
+	if (!locate(p, client, &device))
 		return REASON_INTERNAL;
-	return answer_write(p, &client, device, STATUS_OK, seq);
+	return answer_write(p, client, device, STATUS_OK, seq);
 }
 
 /*
@@ -77,7 +77,7 @@ static __always_inline enum drop_reason handle_write_ack(struct packet *p)
 static __always_inline enum drop_reason redrive(struct packet *p, struct session_entry *e,
 						__u64 seq)
 {
-	struct address nobody = {};
+	struct endpoint nobody = {};
 	struct message *m = p->message;
 	__u64 word, request;
 	__u32 digest;
@@ -96,7 +96,7 @@ static __always_inline enum drop_reason redrive(struct packet *p, struct session
 	m->session = m->writer;
 	m->request = bpf_cpu_to_be64(request);
 	m->digest = bpf_htonl(digest);
-	make_write(p, &nobody, seq);
+	make_write(p, nobody, seq);
 	return REASON_NONE;
 }
 
@@ -203,17 +203,17 @@ static __always_inline enum drop_reason ask_overdue(struct packet *p, __u32 over
 /* Answers a probe, with OK if values may be released. */
 static __always_inline enum drop_reason answer_probe(struct packet *p)
 {
-	struct address from = sender(p);
+	struct endpoint from = sender(p);
 	__u64 sent = p->message->sent;
 	__u32 overdue;
 
-	if (p->key_len || p->value_len || !is_valid(&from))
+	if (p->key_len || p->value_len || !is_valid(from))
 		return REASON_BAD_REQUEST;
 	count(p, ACTIVITY_PROBED);
 	respond(p, MESSAGE_PROBE_REPLY, lease && lease_expired(p, &overdue) ? STATUS_BUSY : STATUS_OK);
 	p->message->replica = 0;
 	p->message->sent = sent;
-	return transmit(p, &from, p->ingress, 0);
+	return transmit(p, from, p->ingress, 0);
 }
 
 /* Has a replica's answer to a probe renew the lease, and leaves it to the host. */
@@ -238,13 +238,13 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 	enum drop_reason reason = check_replica(p);
 	__u32 version_epoch = bpf_ntohl(m->version_epoch);
 	__u64 seq = bpf_be64_to_cpu(m->seq);
-	struct address client = m->client;
+	struct endpoint client = endpoint_of(&m->client);
 	__u32 device, overdue;
 
 	if (reason)
 		return reason;
 	if (!p->key_len || p->key_len > MAX_KEY_SIZE || m->op > OP_DELETE ||
-	    !version_epoch != !seq || version_epoch > p->view->epoch || !is_valid(&client))
+	    !version_epoch != !seq || version_epoch > p->view->epoch || !is_valid(client))
 		return REASON_BAD_REPLY;
 	if (!(p->view->serving >> (bpf_ntohl(m->replica) % MAX_MEMBERS) & 1))
 		return REASON_NOT_SERVING;
@@ -264,10 +264,10 @@ static __always_inline enum drop_reason handle_read_reply(struct packet *p)
 	if (lease && overdue_since(p, bpf_be64_to_cpu(m->sent), &overdue))
 		return ask_overdue(p, overdue);
 	count(p, ACTIVITY_RELEASED);
-	if (!locate(p, &client, &device))
+	if (!locate(p, client, &device))
 		return REASON_INTERNAL;
 	respond(p, MESSAGE_READ_RESPONSE, STATUS_OK);
-	return transmit(p, &client, device, p->key_len + p->value_len);
+	return transmit(p, client, device, p->key_len + p->value_len);
 }
 
 #endif

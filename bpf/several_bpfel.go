@@ -16,35 +16,33 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	severalMapCounters        = "counters"
-	severalMapDeviceNumbers   = "device_numbers"
-	severalMapExits           = "exits"
-	severalMapGroup           = "group"
-	severalMapMulticasts      = "multicasts"
-	severalMapSessions        = "sessions"
-	severalMapStations        = "stations"
-	severalProgClone          = "clone"
-	severalProgCoordinator    = "coordinator"
-	severalVarActive          = "active"
-	severalVarAnswered        = "answered"
-	severalVarClockNow        = "clock_now"
-	severalVarClockStands     = "clock_stands"
-	severalVarCoordinatorIp   = "coordinator_ip"
-	severalVarCoordinatorMac  = "coordinator_mac"
-	severalVarCoordinatorPort = "coordinator_port"
-	severalVarDeBruijnIndex   = "de_bruijn_index"
-	severalVarDevices         = "devices"
-	severalVarEgressIfindex   = "egress_ifindex"
-	severalVarHeld            = "held"
-	severalVarLease           = "lease"
-	severalVarMaxSessions     = "max_sessions"
-	severalVarMemberships     = "memberships"
-	severalVarMoment          = "moment"
-	severalVarSequence        = "sequence"
-	severalVarSessionTtl      = "session_ttl"
-	severalVarSeveralDevices  = "several_devices"
-	severalVarTick            = "tick"
-	severalVarWireTypes       = "wire_types"
+	severalMapCounters           = "counters"
+	severalMapDeviceNumbers      = "device_numbers"
+	severalMapExits              = "exits"
+	severalMapGroup              = "group"
+	severalMapMulticasts         = "multicasts"
+	severalMapSessions           = "sessions"
+	severalMapStations           = "stations"
+	severalProgClone             = "clone"
+	severalProgCoordinator       = "coordinator"
+	severalVarActive             = "active"
+	severalVarAnswered           = "answered"
+	severalVarClockNow           = "clock_now"
+	severalVarClockStands        = "clock_stands"
+	severalVarCoordinatorAddress = "coordinator_address"
+	severalVarDeBruijnIndex      = "de_bruijn_index"
+	severalVarDevices            = "devices"
+	severalVarEgressIfindex      = "egress_ifindex"
+	severalVarHeld               = "held"
+	severalVarLease              = "lease"
+	severalVarMaxSessions        = "max_sessions"
+	severalVarMemberships        = "memberships"
+	severalVarMoment             = "moment"
+	severalVarSequence           = "sequence"
+	severalVarSessionTtl         = "session_ttl"
+	severalVarSeveralDevices     = "several_devices"
+	severalVarTick               = "tick"
+	severalVarWireTypes          = "wire_types"
 )
 
 // loadSeveral returns the embedded CollectionSpec for several.
@@ -110,26 +108,24 @@ type severalMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type severalVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // severalObjects contains all objects after they have been loaded into the kernel.
@@ -177,26 +173,24 @@ func (m *severalMaps) Close() error {
 //
 // It can be passed to loadSeveralObjects or ebpf.CollectionSpec.LoadAndAssign.
 type severalVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // severalPrograms contains all programs after they have been loaded into the kernel.

@@ -16,9 +16,7 @@
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
 
 /* Configuration, fixed when the program is loaded. */
-const volatile __be32 coordinator_ip;
-const volatile __be16 coordinator_port;
-const volatile __be16 coordinator_mac[3];
+const volatile struct address coordinator_address;
 /* A power of two. */
 const volatile __u32 max_sessions = 65536;
 /* In ticks. */

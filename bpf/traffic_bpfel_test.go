@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type trafficAddress struct {
+	_    structs.HostLayout
+	Ip   uint32
+	Port uint16
+	Mac  [3]uint16
+}
+
 type trafficBpfDevmapVal struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -233,40 +240,38 @@ type trafficWireTypes struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	trafficMapCounters        = "counters"
-	trafficMapDeviceNumbers   = "device_numbers"
-	trafficMapExits           = "exits"
-	trafficMapGroup           = "group"
-	trafficMapInputs          = "inputs"
-	trafficMapMulticasts      = "multicasts"
-	trafficMapOutputs         = "outputs"
-	trafficMapSessions        = "sessions"
-	trafficMapStations        = "stations"
-	trafficProgCapture        = "capture"
-	trafficProgMake           = "make"
-	trafficVarActive          = "active"
-	trafficVarAnswered        = "answered"
-	trafficVarCaptured        = "captured"
-	trafficVarClockNow        = "clock_now"
-	trafficVarClockStands     = "clock_stands"
-	trafficVarCoordinatorIp   = "coordinator_ip"
-	trafficVarCoordinatorMac  = "coordinator_mac"
-	trafficVarCoordinatorPort = "coordinator_port"
-	trafficVarDeBruijnIndex   = "de_bruijn_index"
-	trafficVarDevices         = "devices"
-	trafficVarEgressIfindex   = "egress_ifindex"
-	trafficVarHeld            = "held"
-	trafficVarLanes           = "lanes"
-	trafficVarLease           = "lease"
-	trafficVarMaxSessions     = "max_sessions"
-	trafficVarMemberships     = "memberships"
-	trafficVarMoment          = "moment"
-	trafficVarPlan            = "plan"
-	trafficVarSequence        = "sequence"
-	trafficVarSessionTtl      = "session_ttl"
-	trafficVarSeveralDevices  = "several_devices"
-	trafficVarTick            = "tick"
-	trafficVarWireTypes       = "wire_types"
+	trafficMapCounters           = "counters"
+	trafficMapDeviceNumbers      = "device_numbers"
+	trafficMapExits              = "exits"
+	trafficMapGroup              = "group"
+	trafficMapInputs             = "inputs"
+	trafficMapMulticasts         = "multicasts"
+	trafficMapOutputs            = "outputs"
+	trafficMapSessions           = "sessions"
+	trafficMapStations           = "stations"
+	trafficProgCapture           = "capture"
+	trafficProgMake              = "make"
+	trafficVarActive             = "active"
+	trafficVarAnswered           = "answered"
+	trafficVarCaptured           = "captured"
+	trafficVarClockNow           = "clock_now"
+	trafficVarClockStands        = "clock_stands"
+	trafficVarCoordinatorAddress = "coordinator_address"
+	trafficVarDeBruijnIndex      = "de_bruijn_index"
+	trafficVarDevices            = "devices"
+	trafficVarEgressIfindex      = "egress_ifindex"
+	trafficVarHeld               = "held"
+	trafficVarLanes              = "lanes"
+	trafficVarLease              = "lease"
+	trafficVarMaxSessions        = "max_sessions"
+	trafficVarMemberships        = "memberships"
+	trafficVarMoment             = "moment"
+	trafficVarPlan               = "plan"
+	trafficVarSequence           = "sequence"
+	trafficVarSessionTtl         = "session_ttl"
+	trafficVarSeveralDevices     = "several_devices"
+	trafficVarTick               = "tick"
+	trafficVarWireTypes          = "wire_types"
 )
 
 // loadTraffic returns the embedded CollectionSpec for traffic.
@@ -334,29 +339,27 @@ type trafficMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type trafficVariableSpecs struct {
-	Active          *ebpf.VariableSpec `ebpf:"active"`
-	Answered        *ebpf.VariableSpec `ebpf:"answered"`
-	Captured        *ebpf.VariableSpec `ebpf:"captured"`
-	ClockNow        *ebpf.VariableSpec `ebpf:"clock_now"`
-	ClockStands     *ebpf.VariableSpec `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.VariableSpec `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.VariableSpec `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.VariableSpec `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.VariableSpec `ebpf:"devices"`
-	EgressIfindex   *ebpf.VariableSpec `ebpf:"egress_ifindex"`
-	Held            *ebpf.VariableSpec `ebpf:"held"`
-	Lanes           *ebpf.VariableSpec `ebpf:"lanes"`
-	Lease           *ebpf.VariableSpec `ebpf:"lease"`
-	MaxSessions     *ebpf.VariableSpec `ebpf:"max_sessions"`
-	Memberships     *ebpf.VariableSpec `ebpf:"memberships"`
-	Moment          *ebpf.VariableSpec `ebpf:"moment"`
-	Plan            *ebpf.VariableSpec `ebpf:"plan"`
-	Sequence        *ebpf.VariableSpec `ebpf:"sequence"`
-	SessionTtl      *ebpf.VariableSpec `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.VariableSpec `ebpf:"several_devices"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	WireTypes       *ebpf.VariableSpec `ebpf:"wire_types"`
+	Active             *ebpf.VariableSpec `ebpf:"active"`
+	Answered           *ebpf.VariableSpec `ebpf:"answered"`
+	Captured           *ebpf.VariableSpec `ebpf:"captured"`
+	ClockNow           *ebpf.VariableSpec `ebpf:"clock_now"`
+	ClockStands        *ebpf.VariableSpec `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.VariableSpec `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.VariableSpec `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.VariableSpec `ebpf:"devices"`
+	EgressIfindex      *ebpf.VariableSpec `ebpf:"egress_ifindex"`
+	Held               *ebpf.VariableSpec `ebpf:"held"`
+	Lanes              *ebpf.VariableSpec `ebpf:"lanes"`
+	Lease              *ebpf.VariableSpec `ebpf:"lease"`
+	MaxSessions        *ebpf.VariableSpec `ebpf:"max_sessions"`
+	Memberships        *ebpf.VariableSpec `ebpf:"memberships"`
+	Moment             *ebpf.VariableSpec `ebpf:"moment"`
+	Plan               *ebpf.VariableSpec `ebpf:"plan"`
+	Sequence           *ebpf.VariableSpec `ebpf:"sequence"`
+	SessionTtl         *ebpf.VariableSpec `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.VariableSpec `ebpf:"several_devices"`
+	Tick               *ebpf.VariableSpec `ebpf:"tick"`
+	WireTypes          *ebpf.VariableSpec `ebpf:"wire_types"`
 }
 
 // trafficObjects contains all objects after they have been loaded into the kernel.
@@ -408,29 +411,27 @@ func (m *trafficMaps) Close() error {
 //
 // It can be passed to loadTrafficObjects or ebpf.CollectionSpec.LoadAndAssign.
 type trafficVariables struct {
-	Active          *ebpf.Variable `ebpf:"active"`
-	Answered        *ebpf.Variable `ebpf:"answered"`
-	Captured        *ebpf.Variable `ebpf:"captured"`
-	ClockNow        *ebpf.Variable `ebpf:"clock_now"`
-	ClockStands     *ebpf.Variable `ebpf:"clock_stands"`
-	CoordinatorIp   *ebpf.Variable `ebpf:"coordinator_ip"`
-	CoordinatorMac  *ebpf.Variable `ebpf:"coordinator_mac"`
-	CoordinatorPort *ebpf.Variable `ebpf:"coordinator_port"`
-	DeBruijnIndex   *ebpf.Variable `ebpf:"de_bruijn_index"`
-	Devices         *ebpf.Variable `ebpf:"devices"`
-	EgressIfindex   *ebpf.Variable `ebpf:"egress_ifindex"`
-	Held            *ebpf.Variable `ebpf:"held"`
-	Lanes           *ebpf.Variable `ebpf:"lanes"`
-	Lease           *ebpf.Variable `ebpf:"lease"`
-	MaxSessions     *ebpf.Variable `ebpf:"max_sessions"`
-	Memberships     *ebpf.Variable `ebpf:"memberships"`
-	Moment          *ebpf.Variable `ebpf:"moment"`
-	Plan            *ebpf.Variable `ebpf:"plan"`
-	Sequence        *ebpf.Variable `ebpf:"sequence"`
-	SessionTtl      *ebpf.Variable `ebpf:"session_ttl"`
-	SeveralDevices  *ebpf.Variable `ebpf:"several_devices"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	WireTypes       *ebpf.Variable `ebpf:"wire_types"`
+	Active             *ebpf.Variable `ebpf:"active"`
+	Answered           *ebpf.Variable `ebpf:"answered"`
+	Captured           *ebpf.Variable `ebpf:"captured"`
+	ClockNow           *ebpf.Variable `ebpf:"clock_now"`
+	ClockStands        *ebpf.Variable `ebpf:"clock_stands"`
+	CoordinatorAddress *ebpf.Variable `ebpf:"coordinator_address"`
+	DeBruijnIndex      *ebpf.Variable `ebpf:"de_bruijn_index"`
+	Devices            *ebpf.Variable `ebpf:"devices"`
+	EgressIfindex      *ebpf.Variable `ebpf:"egress_ifindex"`
+	Held               *ebpf.Variable `ebpf:"held"`
+	Lanes              *ebpf.Variable `ebpf:"lanes"`
+	Lease              *ebpf.Variable `ebpf:"lease"`
+	MaxSessions        *ebpf.Variable `ebpf:"max_sessions"`
+	Memberships        *ebpf.Variable `ebpf:"memberships"`
+	Moment             *ebpf.Variable `ebpf:"moment"`
+	Plan               *ebpf.Variable `ebpf:"plan"`
+	Sequence           *ebpf.Variable `ebpf:"sequence"`
+	SessionTtl         *ebpf.Variable `ebpf:"session_ttl"`
+	SeveralDevices     *ebpf.Variable `ebpf:"several_devices"`
+	Tick               *ebpf.Variable `ebpf:"tick"`
+	WireTypes          *ebpf.Variable `ebpf:"wire_types"`
 }
 
 // trafficPrograms contains all programs after they have been loaded into the kernel.

@@ -220,9 +220,9 @@ static __always_inline void head(void *data, const struct station_end *from, __u
 	ip->protocol = IPPROTO_UDP;
 	ip->check = 0;
 	ip->saddr = from->address.ip;
-	ip->daddr = coordinator_ip;
+	ip->daddr = coordinator_address.ip;
 	udp->source = from->address.port;
-	udp->dest = coordinator_port;
+	udp->dest = coordinator_address.port;
 	udp->len = bpf_htons(sizeof(*udp) + sizeof(struct message) + payload);
 	udp->check = 0;
 }
@@ -333,20 +333,23 @@ static __always_inline int checksum_is_right(const struct iphdr *ip)
 }
 
 /* Says whether the frame is what its receiver, and nobody else, can take. */
-static __always_inline int is_right(struct packet *p, const struct station_end *to, const struct input *in)
+static __always_inline int is_right(const struct xdp_md *ctx, const struct ethhdr *eth, const struct station_end *to,
+				    const struct input *in)
 {
-	const __be16 *dest = (const __be16 *)p->eth->h_dest, *source = (const __be16 *)p->eth->h_source;
-	struct message *m = p->message;
+	const __be16 *dest = (const __be16 *)eth->h_dest, *source = (const __be16 *)eth->h_source;
+	const struct iphdr *ip = (const void *)(eth + 1);
+	const struct udphdr *udp = (const void *)(ip + 1);
+	const struct message *m = (const void *)(udp + 1);
 
 	for (int i = 0; i < 3; i++)
 		if (dest[i] != to->address.mac[i] || source[i] != to->coordinator_mac[i])
 			return 0;
 	if (m->type == MESSAGE_WRITE && in->kind != KIND_ACK && in->kind != KIND_READ &&
-	    (m->digest != bpf_htonl(digest_of(bpf_be64_to_cpu(m->request))) || p->ip->tot_len != bpf_htons(LARGEST_FRAME - sizeof(struct ethhdr))))
+	    (m->digest != bpf_htonl(digest_of(bpf_be64_to_cpu(m->request))) || ip->tot_len != bpf_htons(LARGEST_FRAME - sizeof(struct ethhdr))))
 		return 0;
-	return p->ctx->ingress_ifindex == to->ifindex && p->ip->saddr == coordinator_ip &&
-	       p->ip->daddr == to->address.ip && p->udp->source == coordinator_port &&
-	       p->udp->dest == to->address.port && checksum_is_right(p->ip) &&
+	return ctx->ingress_ifindex == to->ifindex && ip->saddr == coordinator_address.ip &&
+	       ip->daddr == to->address.ip && udp->source == coordinator_address.port &&
+	       udp->dest == to->address.port && checksum_is_right(ip) &&
 	       m->session == bpf_cpu_to_be64(session_of(in->slot)) && bpf_ntohl(m->epoch) == 1;
 }
 
@@ -355,18 +358,17 @@ SEC("xdp")
 int capture(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct packet p = { .ctx = ctx, .eth = data, .ip = data + sizeof(struct ethhdr) };
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct message *m = data + HEADERS_SIZE;
 	const struct station_end *to;
 	struct output *out;
 	struct input *in;
-	struct message *m;
 	__u32 number, index, bit = 0;
 
-	p.udp = (void *)(p.ip + 1);
-	m = p.message = (void *)(p.udp + 1);
-	if ((void *)(m + 1) > end || p.eth->h_proto != bpf_htons(ETH_P_IP) || m->magic != bpf_htons(MESSAGE_MAGIC))
+	if ((void *)(m + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || m->magic != bpf_htons(MESSAGE_MAGIC))
 		return XDP_PASS;
-	number = (__u32)p.ip->tos << 16 | bpf_ntohs(p.ip->id);
+	number = (__u32)ip->tos << 16 | bpf_ntohs(ip->id);
 	index = (number >> LANE_SHIFT) * LANE_FRAMES + (number & ((1 << LANE_SHIFT) - 1));
 	out = bpf_map_lookup_elem(&outputs, &index);
 	in = bpf_map_lookup_elem(&inputs, &index);
@@ -380,7 +382,7 @@ int capture(struct xdp_md *ctx)
 		to = &plan.clients[number];
 	}
 	__sync_fetch_and_add(&captured[number].count, 1);
-	if (!is_right(&p, to, in) || (out->count && out->type != m->type) ||
+	if (!is_right(ctx, eth, to, in) || (out->count && out->type != m->type) ||
 	    (out->targets & bit && m->type != MESSAGE_WRITE)) {
 		out->wrong++;
 	} else if (out->targets & bit) {

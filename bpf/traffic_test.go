@@ -93,8 +93,7 @@ func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 	must(err)
 	spec.Maps[sessionsMap].MaxEntries = dp.options.MaxSessions
 	address := toAddress(self)
-	must(errors.Join(spec.Variables[coordinatorVarCoordinatorIp].Set(address.ip),
-		spec.Variables[coordinatorVarCoordinatorPort].Set(address.port)))
+	must(spec.Variables[coordinatorVarCoordinatorAddress].Set(address))
 	err = spec.LoadAndAssign(&tr.trafficParts, &ebpf.CollectionOptions{
 		MapReplacements: map[string]*ebpf.Map{sessionsMap: dp.objects.Sessions, trafficMapCounters: dp.objects.Counters}})
 	if err != nil {
