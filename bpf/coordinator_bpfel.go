@@ -160,7 +160,7 @@ type coordinatorMessage struct {
 	Session      uint64
 	Request      uint64
 	Writer       uint64
-	KeyHash      uint64
+	Sent         uint64
 	KeyLen       uint16
 	ValueLen     uint16
 	Client       struct {
@@ -169,7 +169,7 @@ type coordinatorMessage struct {
 		Port uint16
 		Mac  [3]uint16
 	}
-	Sent uint64
+	KeyHash uint64
 }
 
 type coordinatorMessageType uint32
@@ -271,7 +271,7 @@ type coordinatorWireTypes struct {
 		Session      uint64
 		Request      uint64
 		Writer       uint64
-		KeyHash      uint64
+		Sent         uint64
 		KeyLen       uint16
 		ValueLen     uint16
 		Client       struct {
@@ -280,7 +280,7 @@ type coordinatorWireTypes struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Sent uint64
+		KeyHash uint64
 	}
 	MessageType uint32
 	Op          uint32

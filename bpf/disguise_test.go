@@ -39,12 +39,12 @@ func move(c *protocol.Coordinator) {
 // header. In what comes from replicas the time that it was sent is looked at.
 var ignored = map[protocol.MessageType][][2]int{
 	protocol.OpenRequest:  {{4, 4}, {8, 24}, {32, 8}, {48, 16}, {68, 20}},
-	protocol.WriteRequest: {{5, 1}, {7, 1}, {8, 12}, {24, 8}, {48, 8}, {68, 20}},
-	protocol.ReadRequest:  {{4, 2}, {7, 1}, {8, 24}, {48, 8}, {68, 20}},
-	protocol.WriteAck:     {{4, 4}, {20, 4}, {56, 8}},
-	protocol.ReadReply:    {{5, 2}, {20, 4}, {56, 8}},
-	protocol.Probe:        {{4, 4}, {8, 24}, {32, 48}},
-	protocol.ProbeReply:   {{4, 4}, {16, 48}},
+	protocol.WriteRequest: {{5, 1}, {7, 1}, {8, 12}, {24, 8}, {48, 16}, {68, 12}},
+	protocol.ReadRequest:  {{4, 2}, {7, 1}, {8, 24}, {48, 16}, {68, 12}},
+	protocol.WriteAck:     {{4, 4}, {20, 4}, {80, 8}},
+	protocol.ReadReply:    {{5, 2}, {20, 4}, {80, 8}},
+	protocol.Probe:        {{4, 4}, {8, 24}, {32, 24}, {64, 24}},
+	protocol.ProbeReply:   {{4, 4}, {16, 40}, {80, 8}},
 }
 
 // disguise moves a frame's parties, and fills what nobody may look at. What it fills

@@ -50,7 +50,7 @@ type eventfulEvent struct {
 		Session      uint64
 		Request      uint64
 		Writer       uint64
-		KeyHash      uint64
+		Sent         uint64
 		KeyLen       uint16
 		ValueLen     uint16
 		Client       struct {
@@ -59,7 +59,7 @@ type eventfulEvent struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Sent uint64
+		KeyHash uint64
 	}
 	Out struct {
 		_            structs.HostLayout
@@ -78,7 +78,7 @@ type eventfulEvent struct {
 		Session      uint64
 		Request      uint64
 		Writer       uint64
-		KeyHash      uint64
+		Sent         uint64
 		KeyLen       uint16
 		ValueLen     uint16
 		Client       struct {
@@ -87,7 +87,7 @@ type eventfulEvent struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Sent uint64
+		KeyHash uint64
 	}
 }
 

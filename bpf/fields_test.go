@@ -245,7 +245,7 @@ func TestEveryFieldByTheClock(t *testing.T) {
 // takeStamp puts the model's stamp, which is of now, in place of the kernel's, if that is
 // of a tick since the one given, or of a look at the clock.
 func takeStamp(dp *DataPlane, got, want []byte, now, tick uint64) error {
-	const at = protocol.FrameOverhead + 80
+	const at = protocol.FrameOverhead + 56
 	if len(got) < at+8 || len(want) < at+8 || binary.BigEndian.Uint64(want[at:]) != now {
 		return nil
 	}

@@ -49,13 +49,13 @@ var places = []place{
 	header("session", 32, 8, 0),
 	header("request", 40, 8, 0, 1<<63),
 	header("writer", 48, 8, 0, testSlots-1, testSlots, 1<<24-1),
-	header("key hash", 56, 8),
+	header("key hash", 80, 8),
 	header("key length", 64, 2, 0, 250, 251),
 	header("value length", 66, 2, 0),
 	header("client IP", 68, 4, 0),
 	header("client port", 72, 2, 0),
 	header("client MAC", 74, 6, 0),
-	header("sent", 80, 8, 0),
+	header("sent", 56, 8, 0),
 }
 
 // telling are the fields on which the meaning of a message hangs: most forgeries
@@ -75,7 +75,7 @@ var telling = []place{
 	header("client IP", 68, 4, 0),
 	header("client IP", 68, 4, 0),
 	header("client port", 72, 2, 0),
-	header("sent", 80, 8, 0),
+	header("sent", 56, 8, 0),
 }
 
 // Forge hands the coordinator a frame that no correct sender makes, or none at

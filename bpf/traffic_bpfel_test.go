@@ -211,7 +211,7 @@ type trafficWireTypes struct {
 		Session      uint64
 		Request      uint64
 		Writer       uint64
-		KeyHash      uint64
+		Sent         uint64
 		KeyLen       uint16
 		ValueLen     uint16
 		Client       struct {
@@ -220,7 +220,7 @@ type trafficWireTypes struct {
 			Port uint16
 			Mac  [3]uint16
 		}
-		Sent uint64
+		KeyHash uint64
 	}
 	MessageType uint32
 	Op          uint32

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #define MESSAGE_MAGIC 0xDA10
-#define MESSAGE_VERSION 1
+#define MESSAGE_VERSION 2
 #define MAX_KEY_SIZE 250
 /* One bit of an acknowledging set, and one index, for each replica. */
 #define MAX_MEMBERS 16
@@ -132,7 +132,9 @@ struct address {
 
 /*
  * The fields lie on their natural boundaries, and the alignment tells the
- * compiler so: it would otherwise read a packed struct byte by byte.
+ * compiler so: it would otherwise read a packed struct byte by byte. What is looked
+ * at in every message is within the first 86 bytes: with the headers in front of it
+ * that is two cache lines, and each is waited for.
  */
 struct message {
 	__be16 magic;
@@ -150,17 +152,17 @@ struct message {
 	__be64 session;
 	__be64 request;
 	__be64 writer;
-	__be64 key_hash;
+	__be64 sent;
 	__be16 key_len;
 	__be16 value_len;
 	struct address client;
-	__be64 sent;
+	__be64 key_hash;
 } __attribute__((packed, aligned(8)));
 
 _Static_assert(sizeof(struct address) == 12, "an address has 12 bytes on the wire");
 _Static_assert(sizeof(struct message) == 88, "a message header has 88 bytes on the wire");
 _Static_assert(__builtin_offsetof(struct message, seq) == 24, "seq is at offset 24");
+_Static_assert(__builtin_offsetof(struct message, sent) == 56, "sent is at offset 56");
 _Static_assert(__builtin_offsetof(struct message, client) == 68, "client is at offset 68");
-_Static_assert(__builtin_offsetof(struct message, sent) == 80, "sent is at offset 80");
 
 #endif

@@ -48,8 +48,8 @@ func TestLayout(t *testing.T) {
 		t.Errorf("struct message has %d bytes, protocol.HeaderSize is %d", message.Size, protocol.HeaderSize)
 	}
 	empty := (&protocol.Message{}).Append(nil)
-	if binary.BigEndian.Uint16(empty) != 0xDA10 || empty[2] != 1 {
-		t.Errorf("magic and version are %x, wire.h has DA10 and 1", empty[:3])
+	if binary.BigEndian.Uint16(empty) != 0xDA10 || empty[2] != 2 {
+		t.Errorf("magic and version are %x, wire.h has DA10 and 2", empty[:3])
 	}
 	for _, member := range message.Members {
 		size, err := btf.Sizeof(member.Type)

@@ -124,8 +124,8 @@ def check_size(key, value):
 
 def encode(kind, op, attempt, session, request, key, value):
     digest = crc32c(key + value) if kind == WRITE_REQUEST else 0
-    return HEADER.pack(0xDA10, 1, kind, op, 0, attempt, 0, 0, 0, 0, digest, 0, session, request, 0,
-                       fnv1a(key) if key else 0, len(key), len(value), bytes(4), 0, bytes(6), 0) + key + value
+    return HEADER.pack(0xDA10, 2, kind, op, 0, attempt, 0, 0, 0, 0, digest, 0, session, request, 0,
+                       0, len(key), len(value), bytes(4), 0, bytes(6), fnv1a(key) if key else 0) + key + value
 
 
 def decode(datagram):
@@ -133,7 +133,7 @@ def decode(datagram):
         return None
     f = HEADER.unpack_from(datagram)
     key_end = HEADER.size + f[16]
-    if f[0] != 0xDA10 or f[1] != 1 or len(datagram) != key_end + f[17]:
+    if f[0] != 0xDA10 or f[1] != 2 or len(datagram) != key_end + f[17]:
         return None
     return {"type": f[2], "op": f[3], "status": f[4], "digest": f[10], "session": f[12], "request": f[13],
             "key": datagram[HEADER.size:key_end], "value": datagram[key_end:]}

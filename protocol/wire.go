@@ -22,7 +22,7 @@ const (
 	Port = 7411
 
 	magic       = 0xDA10
-	wireVersion = 1
+	wireVersion = 2
 )
 
 // MessageType says what a message asks or answers.
@@ -143,20 +143,20 @@ type Message struct {
 	Session SessionID
 	Request uint64
 	Writer  SessionID
-	KeyHash uint64
-	Client  Address
 	// Sent is when the coordinator sent the message to a replica, which copies it
 	// into its answer: nanoseconds of the coordinator's clock, which nobody else
 	// reads. 0 elsewhere.
-	Sent  uint64
-	Key   []byte
-	Value []byte
+	Sent    uint64
+	Client  Address
+	KeyHash uint64
+	Key     []byte
+	Value   []byte
 }
 
 // Errors of Unmarshal; the data plane counts the same conditions as drops.
 var (
 	ErrBadLength  = errors.New("message length does not fit its header")
-	ErrBadVersion = errors.New("not a Dalio message of wire version 1")
+	ErrBadVersion = errors.New("not a Dalio message of wire version 2")
 )
 
 // Append appends the encoded message to b. It panics when key and value exceed
@@ -176,13 +176,13 @@ func (m *Message) Append(b []byte) []byte {
 	b = be.AppendUint64(b, uint64(m.Session))
 	b = be.AppendUint64(b, m.Request)
 	b = be.AppendUint64(b, uint64(m.Writer))
-	b = be.AppendUint64(b, m.KeyHash)
+	b = be.AppendUint64(b, m.Sent)
 	b = be.AppendUint16(b, uint16(len(m.Key)))
 	b = be.AppendUint16(b, uint16(len(m.Value)))
 	b = append(b, m.Client.IP[:]...)
 	b = be.AppendUint16(b, m.Client.Port)
 	b = append(b, m.Client.MAC[:]...)
-	b = be.AppendUint64(b, m.Sent)
+	b = be.AppendUint64(b, m.KeyHash)
 	b = append(b, m.Key...)
 	return append(b, m.Value...)
 }
@@ -210,9 +210,9 @@ func (m *Message) Unmarshal(b []byte) error {
 		Session: SessionID(be.Uint64(b[32:])),
 		Request: be.Uint64(b[40:]),
 		Writer:  SessionID(be.Uint64(b[48:])),
-		KeyHash: be.Uint64(b[56:]),
+		Sent:    be.Uint64(b[56:]),
 		Client:  Address{IP: [4]byte(b[68:72]), Port: be.Uint16(b[72:]), MAC: [6]byte(b[74:80])},
-		Sent:    be.Uint64(b[80:]),
+		KeyHash: be.Uint64(b[80:]),
 		Key:     b[HeaderSize : HeaderSize+keyLen : HeaderSize+keyLen],
 		Value:   b[HeaderSize+keyLen:],
 	}

@@ -201,7 +201,7 @@ func FuzzUnmarshal(f *testing.F) {
 		err := m.Unmarshal(wire)
 		whole := len(wire) >= HeaderSize &&
 			len(wire) == HeaderSize+int(wire[64])<<8+int(wire[65])+int(wire[66])<<8+int(wire[67])
-		if isMessage := whole && bytes.HasPrefix(wire, []byte{0xDA, 0x10, 1}); (err == nil) != isMessage {
+		if isMessage := whole && bytes.HasPrefix(wire, []byte{0xDA, 0x10, wireVersion}); (err == nil) != isMessage {
 			t.Fatalf("%x is a message: %v; decoding it says %v", wire, isMessage, err)
 		}
 		if err == nil && len(m.Key) <= MaxKeySize && len(m.Key)+len(m.Value) <= MaxPayloadSize && !bytes.Equal(m.Append(nil), wire) {
