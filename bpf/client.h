@@ -109,6 +109,7 @@ static __always_inline enum drop_reason handle_open_request(struct packet *p)
 		activity = session ? ACTIVITY_OPENED : ACTIVITY_OPEN_BUSY;
 	}
 	count(p, activity);
+	put_epoch(p);
 	respond(p, MESSAGE_OPEN_RESPONSE, session ? STATUS_OK : STATUS_BUSY);
 	p->message->session = bpf_cpu_to_be64(session);
 	return transmit(p, from, p->ingress, 0);
@@ -239,6 +240,7 @@ static __always_inline enum drop_reason handle_write_request(struct packet *p)
 		return REASON_STALE_REQUEST;
 	if (activity != ACTIVITY_COVERED)
 		count(p, activity);
+	put_epoch(p);
 	switch (activity) {
 	case ACTIVITY_COVERED:
 		if (!commit_covered(p, e, word))
@@ -279,6 +281,7 @@ static __always_inline enum drop_reason handle_read_request(struct packet *p)
 
 	if (is_bad_request(p) || p->value_len)
 		return REASON_BAD_REQUEST;
+	put_epoch(p);
 	if (!serving) {
 		count(p, ACTIVITY_READ_BUSY);
 		respond(p, MESSAGE_READ_RESPONSE, STATUS_BUSY);

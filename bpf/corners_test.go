@@ -215,7 +215,7 @@ func cornersOfMembers() (all []occasion) {
 
 // cornersOfClients: the last acknowledgement says, or does not say, whom to answer.
 func cornersOfClients() (all []occasion) {
-	for _, to := range []protocol.Address{client(1), {IP: [4]byte{10, 0, 0, 101}}, {Port: 9}, {}} {
+	for _, to := range []protocol.Address{client(1), {IP: [4]byte{10, 0, 0, 101}}, {IP: [4]byte{10, 0, 0, 101}, Port: 256}, {Port: 9}, {}} {
 		for _, sent := range []uint64{1, 1 << 63, 1<<64 - 1} {
 			c, m := awaiting(1 << 5)
 			ack := answered(m, 5)

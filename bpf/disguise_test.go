@@ -17,12 +17,12 @@ import (
 
 // elsewhere returns the address that a party of the fixture has in the corpus.
 func elsewhere(a protocol.Address) protocol.Address {
-	if a.IP != [4]byte{10, 0, 0, a.IP[3]} || a.IP[3] == 0 || a.Port == 0 {
+	if a.IP != [4]byte{10, 0, 0, a.IP[3]} || a.IP[3] == 0 || byte(a.Port) == 0 {
 		return a
 	}
 	n := a.IP[3]
 	a.IP = [4]byte{172, 29, 135, n ^ 0xC5}
-	a.Port ^= uint16(n) << 4
+	a.Port ^= 0x100 | uint16(n)<<4
 	a.MAC = [6]byte{0x5A, 0x13 + n, 0x91 ^ n, 0xE7 - n, 0x2C + 3*n, n ^ 0x6B}
 	return a
 }

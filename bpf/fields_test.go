@@ -116,7 +116,7 @@ func changes(frame []byte, places []place, yield func([]byte)) {
 	be.PutUint16(short[16:], uint16(len(short)-minFrame))
 	be.PutUint16(short[38:], uint16(len(short)-protocol.FrameOverhead+8))
 	yield(short)
-	for _, size := range []int{0, 1, protocol.MaxKeySize, protocol.MaxKeySize + 1} {
+	for _, size := range []int{0, 1, protocol.MaxKeySize, protocol.MaxKeySize + 1, 256} {
 		yield(rekey(frame, size))
 	}
 	// Nothing but a value.

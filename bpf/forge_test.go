@@ -31,7 +31,7 @@ var places = []place{
 	{"protocol", 23, 1, []uint64{6}},
 	{"source IP", 26, 4, []uint64{0}},
 	{"destination IP", 30, 4, nil},
-	{"source port", 34, 2, []uint64{0}},
+	{"source port", 34, 2, []uint64{0, 256}},
 	{"destination port", 36, 2, nil},
 	{"UDP length", 38, 2, nil},
 	header("magic", 0, 2, 0x10DA),
@@ -53,7 +53,7 @@ var places = []place{
 	header("key length", 64, 2, 0, 250, 251),
 	header("value length", 66, 2, 0),
 	header("client IP", 68, 4, 0),
-	header("client port", 72, 2, 0),
+	header("client port", 72, 2, 0, 256),
 	header("client MAC", 74, 6, 0),
 	header("sent", 56, 8, 0),
 }
@@ -74,7 +74,7 @@ var telling = []place{
 	header("client IP", 68, 4, 0),
 	header("client IP", 68, 4, 0),
 	header("client IP", 68, 4, 0),
-	header("client port", 72, 2, 0),
+	header("client port", 72, 2, 0, 256),
 	header("sent", 56, 8, 0),
 }
 

@@ -78,6 +78,15 @@ static __always_inline __be64 stamp(void)
 	return lease ? bpf_cpu_to_be64(latest()) : 0;
 }
 
+/*
+ * Puts the epoch into a client's message, of which it may get to a replica. What a
+ * replica sends is admitted only if it has it.
+ */
+static __always_inline void put_epoch(struct packet *p)
+{
+	p->message->epoch = bpf_htonl(p->view->epoch);
+}
+
 /* What all responses to clients have in common. */
 static __always_inline void respond(struct packet *p, enum message_type type, enum status status)
 {
@@ -85,7 +94,6 @@ static __always_inline void respond(struct packet *p, enum message_type type, en
 
 	m->type = type;
 	m->status = status;
-	m->epoch = bpf_htonl(p->view->epoch);
 	put_address(&m->client, (struct endpoint){});
 	m->sent = 0;
 }
@@ -122,7 +130,6 @@ static __always_inline enum drop_reason forward_read(struct packet *p, __u32 ind
 	m->type = MESSAGE_READ;
 	m->op = OP_NONE;
 	m->status = STATUS_NONE;
-	m->epoch = bpf_htonl(p->view->epoch);
 	m->replica = bpf_htonl(to->id);
 	m->version_epoch = 0;
 	m->digest = 0;

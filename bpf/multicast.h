@@ -35,7 +35,6 @@ static __always_inline void make_write(struct packet *p, struct endpoint client,
 	m->type = MESSAGE_WRITE;
 	m->status = STATUS_NONE;
 	m->hops = 0;
-	m->epoch = bpf_htonl(p->view->epoch);
 	m->replica = 0;
 	m->version_epoch = bpf_htonl(p->view->epoch);
 	m->seq = bpf_cpu_to_be64(seq);

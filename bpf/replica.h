@@ -210,6 +210,7 @@ static __always_inline enum drop_reason answer_probe(struct packet *p)
 	if (p->key_len || p->value_len || !is_valid(from))
 		return REASON_BAD_REQUEST;
 	count(p, ACTIVITY_PROBED);
+	put_epoch(p);
 	respond(p, MESSAGE_PROBE_REPLY, lease && lease_expired(p, &overdue) ? STATUS_BUSY : STATUS_OK);
 	p->message->replica = 0;
 	p->message->sent = sent;

@@ -333,8 +333,7 @@ static __always_inline int checksum_is_right(const struct iphdr *ip)
 }
 
 /* Says whether the frame is what its receiver, and nobody else, can take. */
-static __always_inline int is_right(const struct xdp_md *ctx, const struct ethhdr *eth, const struct station_end *to,
-				    const struct input *in)
+static __always_inline int is_right(const struct ethhdr *eth, const struct station_end *to, const struct input *in)
 {
 	const __be16 *dest = (const __be16 *)eth->h_dest, *source = (const __be16 *)eth->h_source;
 	const struct iphdr *ip = (const void *)(eth + 1);
@@ -347,9 +346,8 @@ static __always_inline int is_right(const struct xdp_md *ctx, const struct ethhd
 	if (m->type == MESSAGE_WRITE && in->kind != KIND_ACK && in->kind != KIND_READ &&
 	    (m->digest != bpf_htonl(digest_of(bpf_be64_to_cpu(m->request))) || ip->tot_len != bpf_htons(LARGEST_FRAME - sizeof(struct ethhdr))))
 		return 0;
-	return ctx->ingress_ifindex == to->ifindex && ip->saddr == coordinator_address.ip &&
-	       ip->daddr == to->address.ip && udp->source == coordinator_address.port &&
-	       udp->dest == to->address.port && checksum_is_right(ip) &&
+	return ip->saddr == coordinator_address.ip && ip->daddr == to->address.ip && checksum_is_right(ip) &&
+	       udp->source == coordinator_address.port && udp->dest == to->address.port &&
 	       m->session == bpf_cpu_to_be64(session_of(in->slot)) && bpf_ntohl(m->epoch) == 1;
 }
 
@@ -382,7 +380,7 @@ int capture(struct xdp_md *ctx)
 		to = &plan.clients[number];
 	}
 	__sync_fetch_and_add(&captured[number].count, 1);
-	if (!is_right(ctx, eth, to, in) || (out->count && out->type != m->type) ||
+	if (ctx->ingress_ifindex != to->ifindex || !is_right(eth, to, in) || (out->count && out->type != m->type) ||
 	    (out->targets & bit && m->type != MESSAGE_WRITE)) {
 		out->wrong++;
 	} else if (out->targets & bit) {
