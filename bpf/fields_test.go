@@ -100,6 +100,9 @@ func changes(frame []byte, places []place, yield func([]byte)) {
 			binary.BigEndian.PutUint64(wide[:], value)
 			copy(changed[p.offset:p.offset+p.width], wide[8-p.width:])
 			yield(changed)
+			if p.offset < protocol.FrameOverhead && len(frame) > protocol.FrameOverhead {
+				yield(changed[:protocol.FrameOverhead+1])
+			}
 		}
 	}
 	for _, size := range []int{protocol.FrameOverhead - 1, protocol.FrameOverhead, protocol.FrameOverhead + protocol.HeaderSize - 1, len(frame) - 1} {
@@ -205,12 +208,14 @@ func TestEveryFieldWithoutALease(t *testing.T) {
 }
 
 // TestEveryFieldByTheClock: the same by the kernel's clock. What it stamped must be
-// of the time of the run; everything else must be what the model says of that time.
+// of the time of the run; everything else must be what the model says of that time. Half
+// of the frames meet a look at the clock that is later than the last tick, and half, if
+// they are a replica's, answer what was sent after that tick.
 func TestEveryFieldByTheClock(t *testing.T) {
 	const lease = time.Minute // Shorter than the machine is up, longer than the test.
 	for _, several := range []bool{false, true} {
 		dp := loadWith(t, Options{SeveralDevices: several, Lease: lease, clockStands: 0})
-		ingress, examine := 0, func(model *protocol.Coordinator, frame []byte, want *protocol.Outcome) {}
+		frames, ingress, examine := 0, 0, func(model *protocol.Coordinator, frame []byte, want *protocol.Outcome) {}
 		if several {
 			c := newCrossroads(t, dp, 4)
 			ingress = c.wires[0].coordinator
@@ -225,6 +230,15 @@ func TestEveryFieldByTheClock(t *testing.T) {
 			}
 			everyField(t, name, dp, start, func(model *protocol.Coordinator, frame []byte) (string, error) {
 				before, tick := uint64(Now()), uint64(lastTick())
+				look := uint64(0)
+				if frames++; frames%2 == 0 {
+					look = before
+				} else {
+					frame = sentAt(frame, before-1) // Not at that time, which a stamp is known by.
+				}
+				if err := dp.objects.Moment.Set(look); err != nil {
+					return "", err
+				}
 				got, _, err := dp.handleFrom(ingress, frame)
 				if err != nil {
 					return "", err
@@ -240,6 +254,19 @@ func TestEveryFieldByTheClock(t *testing.T) {
 			})
 		}
 	}
+}
+
+// sentAt makes a replica's message the answer to one that was sent at a time.
+func sentAt(frame []byte, at uint64) []byte {
+	const field = protocol.FrameOverhead + 56
+	var m protocol.Message
+	if len(frame) < field+8 || m.Unmarshal(frame[protocol.FrameOverhead:]) != nil ||
+		m.Type != protocol.WriteAck && m.Type != protocol.ReadReply && m.Type != protocol.ProbeReply {
+		return frame
+	}
+	frame = bytes.Clone(frame)
+	binary.BigEndian.PutUint64(frame[field:], at)
+	return frame
 }
 
 // takeStamp puts the model's stamp, which is of now, in place of the kernel's, if that is
