@@ -59,6 +59,9 @@ func TestHeld(t *testing.T) {
 		if out.Message == nil || (out.Message.Type == ReadResponse) != c.released || k.Held != c.then {
 			t.Errorf("%s: %+v, held at %d; want released %v, %d", c.what, out.Message, k.Held, c.released, c.then)
 		}
+		if !c.released && (out.Message.Replica != k.Known[1].ID || out.Message.Hops != 1) {
+			t.Errorf("%s: replica %d is asked, hops %d; want the one that is overdue, 1", c.what, out.Message.Replica, out.Message.Hops)
+		}
 	}
 	k := Coordinator{Epoch: 1, Members: 1, Now: at}
 	if _, expired := k.leaseHeldSince(0); expired || k.Held != 0 {
