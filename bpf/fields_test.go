@@ -256,34 +256,35 @@ func TestEveryFieldByTheClock(t *testing.T) {
 	}
 }
 
+// sentField is where a frame has the time at which its message was sent.
+const sentField = protocol.FrameOverhead + 56
+
 // sentAt makes a replica's message the answer to one that was sent at a time.
 func sentAt(frame []byte, at uint64) []byte {
-	const field = protocol.FrameOverhead + 56
 	var m protocol.Message
-	if len(frame) < field+8 || m.Unmarshal(frame[protocol.FrameOverhead:]) != nil ||
+	if len(frame) < sentField+8 || m.Unmarshal(frame[protocol.FrameOverhead:]) != nil ||
 		m.Type != protocol.WriteAck && m.Type != protocol.ReadReply && m.Type != protocol.ProbeReply {
 		return frame
 	}
 	frame = bytes.Clone(frame)
-	binary.BigEndian.PutUint64(frame[field:], at)
+	binary.BigEndian.PutUint64(frame[sentField:], at)
 	return frame
 }
 
 // takeStamp puts the model's stamp, which is of now, in place of the kernel's, if that is
 // of a tick since the one given, or of a look at the clock.
 func takeStamp(dp *DataPlane, got, want []byte, now, tick uint64) error {
-	const at = protocol.FrameOverhead + 56
-	if len(got) < at+8 || len(want) < at+8 || binary.BigEndian.Uint64(want[at:]) != now {
+	if len(got) < sentField+8 || len(want) < sentField+8 || binary.BigEndian.Uint64(want[sentField:]) != now {
 		return nil
 	}
 	var look uint64
 	if err := dp.objects.Moment.Get(&look); err != nil {
 		return err
 	}
-	if stamp, last := binary.BigEndian.Uint64(got[at:]), uint64(lastTick()); stamp != look && stamp > last || stamp < max(tick, look) {
+	if stamp, last := binary.BigEndian.Uint64(got[sentField:]), uint64(lastTick()); stamp != look && stamp > last || stamp < max(tick, look) {
 		return fmt.Errorf("a message to a replica is stamped with %d, not with a tick between %d and %d, or with the look at %d", stamp, tick, last, look)
 	}
-	binary.BigEndian.PutUint64(got[at:], now)
+	binary.BigEndian.PutUint64(got[sentField:], now)
 	return nil
 }
 

@@ -79,8 +79,8 @@ static __always_inline __be64 stamp(void)
 }
 
 /*
- * Puts the epoch into a client's message, of which it may get to a replica. What a
- * replica sends is admitted only if it has it.
+ * Puts the epoch into a client's message, before it goes on to replicas or back. What
+ * a replica sends is admitted only if it has it.
  */
 static __always_inline void put_epoch(struct packet *p)
 {
