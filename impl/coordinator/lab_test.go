@@ -247,7 +247,13 @@ func (l *sharedLab) await(what string, is func() bool) {
 	l.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.Fatalf("%s: not within %v; status %+v", what, patience, l.status(0))
+			for i, c := range l.coordinators {
+				if c != nil {
+					s, err := FetchStatus(l.Context(), c.options.StatusSocket)
+					l.Logf("coordinator %d: %+v, %v", i, s, err)
+				}
+			}
+			l.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

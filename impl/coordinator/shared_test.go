@@ -70,7 +70,9 @@ func TestLostCoordinator(t *testing.T) {
 	l.put("k", "after")
 	t.Logf("the next write took %v", time.Since(begun))
 	l.expect("k", "after")
-	if s := l.status(1); s.Role != RoleActive || s.Epoch != 2 || s.Config.Coordinator != "b" {
+	// The data plane serves before the control plane says so.
+	l.await("active", l.whole(1, 3))
+	if s := l.status(1); s.Epoch != 2 || s.Config.Coordinator != "b" {
 		t.Errorf("status %+v", s)
 	}
 	// The old one comes back, and stands by.
