@@ -99,6 +99,7 @@ func TestExternalEtcd(t *testing.T) {
 	l.ends[0]()
 	l.put("k", "without the coordinator")
 	l.expect("k", "without the coordinator")
+	// The data plane serves before the control plane says so.
 	l.await("active", l.whole(1, 3))
 	if s := l.status(1); s.Epoch != 2 || s.Config.Generation != 2 {
 		t.Errorf("status %+v, configuration %+v", s, s.Config)

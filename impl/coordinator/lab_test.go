@@ -247,14 +247,21 @@ func (l *sharedLab) await(what string, is func() bool) {
 	l.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			for i, c := range l.coordinators {
-				if c != nil {
-					s, err := FetchStatus(l.Context(), c.options.StatusSocket)
-					l.Logf("coordinator %d: %+v, %v", i, s, err)
-				}
-			}
+			l.logStatus()
 			l.Fatalf("%s: not within %v", what, patience)
 		}
+	}
+}
+
+// logStatus tells of every coordinator that was started, for people. Some may be gone.
+func (l *sharedLab) logStatus() {
+	l.Helper()
+	for i, c := range l.coordinators {
+		if c == nil {
+			continue
+		}
+		s, err := FetchStatus(l.Context(), c.options.StatusSocket)
+		l.Logf("coordinator %d: %+v, %v", i, s, err)
 	}
 }
 
