@@ -50,6 +50,9 @@ func (d *DataPlane) adopt(spec *ebpf.CollectionSpec) error {
 	if err := d.adoptMaps(spec); err != nil {
 		return err
 	}
+	if err := d.adoptEntries(); err != nil {
+		return err
+	}
 	if err := d.adoptLinks(); err != nil {
 		return err
 	}
@@ -173,9 +176,11 @@ func (d *DataPlane) adoptLinks() error {
 		}
 		d.links = append(d.links, l)
 		d.devices = append(d.devices, int(device.Ifindex))
-		if err := d.checkLink(l, device); err != nil {
+		entry, err := d.checkLink(l, device)
+		if err != nil {
 			return err
 		}
+		d.entries = append(d.entries, entry)
 	}
 	if len(d.links) == 0 {
 		return fmt.Errorf("%w: it is attached to no device", ErrNotPinned)
@@ -183,11 +188,13 @@ func (d *DataPlane) adoptLinks() error {
 	return nil
 }
 
-// checkLink returns ErrPinsDiffer if the link runs another program, as it does if
-// someone else has updated it, and ErrNoDevice if it is not on the device.
-func (d *DataPlane) checkLink(l link.Link, on device) error {
-	if err := d.checkAttached(l, on.Ifindex); err != nil {
-		return err
+// checkLink returns the program that the link runs, or ErrPinsDiffer if that is none of the
+// data plane's, as when someone else has updated it, and ErrNoDevice if it is not on the
+// device.
+func (d *DataPlane) checkLink(l link.Link, on device) (*ebpf.Program, error) {
+	entry, err := d.checkAttached(l, on.Ifindex)
+	if err != nil {
+		return nil, err
 	}
 	// Another device may have the number in another network namespace.
 	var here device
@@ -195,28 +202,28 @@ func (d *DataPlane) checkLink(l link.Link, on device) error {
 		here.set(found)
 	}
 	if here != on {
-		return notOnDevice(on.Ifindex)
+		return nil, notOnDevice(on.Ifindex)
 	}
-	return nil
+	return entry, nil
 }
 
 // checkAttached is checkLink for a link that this process has made, or has checked.
-func (d *DataPlane) checkAttached(l link.Link, ifindex uint32) error {
+func (d *DataPlane) checkAttached(l link.Link, ifindex uint32) (*ebpf.Program, error) {
 	info, err := l.Info()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	program, err := d.objects.Coordinator.Info()
+	entry, err := d.entryWith(info.Program)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if id, _ := program.ID(); info.Program != id {
-		return fmt.Errorf("%w: device %d runs program %d", ErrPinsDiffer, ifindex, info.Program)
+	if entry == nil {
+		return nil, fmt.Errorf("%w: device %d runs program %d", ErrPinsDiffer, ifindex, info.Program)
 	}
 	if xdp := info.XDP(); xdp == nil || xdp.Ifindex != ifindex {
-		return notOnDevice(ifindex)
+		return nil, notOnDevice(ifindex)
 	}
-	return nil
+	return entry, nil
 }
 
 func notOnDevice(ifindex uint32) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 
 	"dalio/protocol"
 )
@@ -58,8 +59,11 @@ func (d *DataPlane) attach(ifindexes []int) error {
 	if err := d.fillGroup(d.memberships[d.active].Members); err != nil {
 		return err
 	}
-	for _, ifindex := range ifindexes {
-		l, err := AttachNative(d.objects.Coordinator, ifindex)
+	if err := d.prepareEntries(); err != nil {
+		return err
+	}
+	for number, ifindex := range ifindexes {
+		l, err := AttachNative(d.entries[number], ifindex)
 		if err != nil {
 			return err
 		}
@@ -112,7 +116,7 @@ func (d *DataPlane) detach() error {
 	for _, l := range d.links {
 		problems = append(problems, l.Close())
 	}
-	problems = append(problems, d.fillGroup(0))
+	problems = append(problems, d.closeEntries(), d.fillGroup(0))
 	if d.options.SeveralDevices {
 		for number, ifindex := range d.devices {
 			problems = append(problems, remove(d.objects.Exits, uint32(number)), remove(d.objects.DeviceNumbers, uint32(ifindex)))
@@ -223,6 +227,17 @@ func AttachNative(program *ebpf.Program, ifindex int) (link.Link, error) {
 		return nil, fmt.Errorf("attach XDP program to device %s: %w", deviceName(ifindex), explainAttach(err))
 	}
 	return l, nil
+}
+
+// IsVeth says whether a device of the calling thread's network namespace is one end of a
+// veth pair. What its driver sends back is lost, unseen, if the other end runs no XDP
+// program.
+func IsVeth(ifindex int) (bool, error) {
+	l, err := netlink.LinkByIndex(ifindex)
+	if err != nil {
+		return false, fmt.Errorf("look at device %s: %w", deviceName(ifindex), err)
+	}
+	return l.Type() == "veth", nil
 }
 
 func deviceName(ifindex int) string {

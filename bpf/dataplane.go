@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"dalio/bpf/prefetch"
 	"dalio/protocol"
 )
 
@@ -32,6 +33,11 @@ type DataPlane struct {
 	// not attached.
 	devices []int
 	links   []link.Link
+	// entries has the program that each device runs first: the coordinator's, or
+	// prefetch, which leads to it. noPrefetch is why not all have that.
+	entries    []*ebpf.Program
+	prefetch   *prefetch.Program
+	noPrefetch error
 	// group has the device of each entry in the multicast group; 0: no entry.
 	group [protocol.MaxMembers]int
 	// pins is nil while the data plane is not pinned.
@@ -111,15 +117,24 @@ func (d *DataPlane) Close() error {
 }
 
 // RunCounts returns how often the kernel ran each program, by name. It counts
-// only while BPF statistics are enabled, as by [ebpf.EnableStats].
+// only while BPF statistics are enabled, as by [ebpf.EnableStats]. A run that prefetch has
+// led to is counted by the kernel as one of prefetch, and by this as one of "coordinator".
 func (d *DataPlane) RunCounts() (map[string]uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	programs := map[string][]*ebpf.Program{"coordinator": {d.objects.Coordinator}, "clone": {d.objects.Clone}}
+	if d.prefetch != nil {
+		programs["coordinator"] = append(programs["coordinator"], d.prefetch.Program())
+	}
 	counts := map[string]uint64{}
-	for name, program := range map[string]*ebpf.Program{"coordinator": d.objects.Coordinator, "clone": d.objects.Clone} {
-		stats, err := program.Stats()
-		if err != nil {
-			return nil, fmt.Errorf("read statistics of program %s: %w", name, err)
+	for name, some := range programs {
+		for _, program := range some {
+			stats, err := program.Stats()
+			if err != nil {
+				return nil, fmt.Errorf("read statistics of program %s: %w", name, err)
+			}
+			counts[name] += stats.RunCount
 		}
-		counts[name] = stats.RunCount
 	}
 	return counts, nil
 }

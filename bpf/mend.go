@@ -33,16 +33,20 @@ func (d *DataPlane) Mend() (mended bool, err error) {
 
 func (d *DataPlane) mend(number int) (mended bool, err error) {
 	l := d.links[number]
-	switch err := d.checkAttached(l, uint32(d.devices[number])); {
+	switch _, err := d.checkAttached(l, uint32(d.devices[number])); {
 	case errors.Is(err, ErrPinsDiffer):
 		// One that was replaced and then taken off has no device to be put back on.
-		if err := l.Update(d.objects.Coordinator); !errors.Is(err, unix.ENOLINK) {
+		if err := l.Update(d.entries[number]); !errors.Is(err, unix.ENOLINK) {
 			return err == nil, err
 		}
 	case !errors.Is(err, ErrNoDevice):
 		return false, err
 	}
-	fresh, err := AttachNative(d.objects.Coordinator, d.devices[number])
+	// Another device may have got the number.
+	if veth, err := IsVeth(d.devices[number]); err == nil && !veth && d.entries[number] != d.objects.Coordinator {
+		d.entries[number], d.noPrefetch = d.objects.Coordinator, notVeth(d.devices[number])
+	}
+	fresh, err := AttachNative(d.entries[number], d.devices[number])
 	if err != nil {
 		return false, err
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	// Lease is for how long the silence of a member is borne before no more values
 	// are released; 0 for ever, which is right only if nobody can take over.
 	Lease time.Duration
+	// Prefetch says whether frames that wait in a veth device's ring are fetched ahead.
+	Prefetch Prefetch
 	// Object is the path of an object to load in place of the embedded one, built
 	// from the same sources.
 	Object string
@@ -78,6 +80,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("%w: the coordinator needs the MAC address of its device", ErrOptions)
 	case o.Events && o.SeveralDevices:
 		return fmt.Errorf("%w: events are told by a data plane for one device only", ErrOptions)
+	case o.Prefetch > PrefetchOff:
+		return fmt.Errorf("%w: the prefetch is %d", ErrOptions, o.Prefetch)
 	case o.Lease < 0:
 		return fmt.Errorf("%w: the lease is %v", ErrOptions, o.Lease)
 	case o.MaxSessions&(o.MaxSessions-1) != 0 || o.MaxSessions > maxSlots:

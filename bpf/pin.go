@@ -12,6 +12,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"dalio/bpf/prefetch"
 )
 
 var (
@@ -87,6 +89,11 @@ func (d *DataPlane) pinParts(dir string) error {
 			return err
 		}
 	}
+	if d.prefetch != nil {
+		if err := d.prefetch.Pin(dir); err != nil {
+			return err
+		}
+	}
 	for number, l := range d.links {
 		if err := l.Pin(filepath.Join(dir, linkPin(number))); err != nil {
 			return err
@@ -156,7 +163,7 @@ func (d *DataPlane) letGo() error {
 	for _, l := range d.links {
 		problems = append(problems, l.Close())
 	}
-	problems = append(problems, d.objects.Close(), d.pins.lock.Close())
+	problems = append(problems, d.closeEntries(), d.objects.Close(), d.pins.lock.Close())
 	d.links, d.devices, d.pins = nil, nil, nil
 	return errors.Join(problems...)
 }
@@ -223,6 +230,7 @@ func removePins(dir string) error {
 	})
 	for _, e := range entries {
 		_, isProgram := new(objects).programs()[e.Name()]
+		isProgram = isProgram || e.Name() == prefetch.ProgramPin
 		if !isLink(e) && !isProgram && !strings.HasPrefix(e.Name(), mapPin("")) {
 			continue
 		}

@@ -46,16 +46,6 @@ func DeviceOf(addr netip.Addr) (*net.Interface, error) {
 	return nil, fmt.Errorf("find the device that has the address %v: %w", addr, bpf.ErrNoDevice)
 }
 
-// IsVeth says whether the device is one end of a veth pair. What its driver sends back
-// is lost, unseen, if the other end runs no XDP program.
-func IsVeth(device *net.Interface) (bool, error) {
-	l, err := netlink.LinkByIndex(device.Index)
-	if err != nil {
-		return false, fmt.Errorf("look at device %s: %w", device.Name, err)
-	}
-	return l.Type() == "veth", nil
-}
-
 // AwaitEnd returns when no program of an earlier process answers for the address on
 // the device. A process's program ends with it, but a moment after its sockets; a
 // replica must do nothing before that. It returns ErrPredecessor when ctx is done.

@@ -46,6 +46,8 @@ type Dalio struct {
 	Object string
 	// NoLease has it release values however long a member has been silent.
 	NoLease bool
+	// NoPrefetch has no frames fetched ahead for it.
+	NoPrefetch bool
 	// Sessions is the size of the session table; 0 stands for the default.
 	Sessions uint32
 	// Empty is Programs.Empty to have it tell of each message that it handles, which is done
@@ -58,8 +60,11 @@ const lease = 250 * time.Millisecond
 
 // Name implements Contender.
 func (d Dalio) Name() string {
-	if d.Empty != "" {
+	switch {
+	case d.Empty != "":
 		return "dalio+events"
+	case d.NoPrefetch:
+		return "dalio-prefetch"
 	}
 	return "dalio"
 }
@@ -69,9 +74,12 @@ func (Dalio) Knows() Knowledge { return Versions }
 
 // Start implements Contender.
 func (d Dalio) Start(site *Site) (Running, error) {
-	o := bpf.Options{Self: self(), Object: d.Object, Lease: lease, MaxSessions: d.Sessions, Events: d.Empty != ""}
+	o := bpf.Options{Self: self(), Prefetch: bpf.PrefetchOn, Object: d.Object, Lease: lease, MaxSessions: d.Sessions, Events: d.Empty != ""}
 	if d.NoLease {
 		o.Lease = 0
+	}
+	if d.NoPrefetch {
+		o.Prefetch = bpf.PrefetchOff
 	}
 	plane, err := bpf.Load(o)
 	if err != nil {

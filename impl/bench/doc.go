@@ -27,6 +27,12 @@
 // Dalio's over those of "tc". An XDP program that lets every frame pass is at the
 // device of all that is not in XDP, as the thread that receives needs one there.
 //
+// Dalio has frames fetched ahead from the ring of its device, as on every veth (package
+// prefetch), and "limit" has not: it is what XDP does by itself, and Dalio may cost less.
+// "limit+prefetch" is the same program with frames fetched ahead, a bound that Dalio can't
+// pass, and "dalio-prefetch" is Dalio without: "read.of_limit+prefetch" and
+// "read.vs_dalio-prefetch" compare with them.
+//
 // "dalio+events" is Dalio, with its lease as always, that tells of each message that it
 // handles, as for traces. Millions of events a second can be told and not be read, so a
 // process empties the ring without a look at it: what is measured is what it costs the

@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"dalio/bpf"
+	"dalio/bpf/prefetch"
 	"dalio/protocol"
 )
 
@@ -23,6 +25,8 @@ type Forwarder struct {
 	// Versioned has it number the writes, for replicas that apply only what is newer
 	// than what they hold: its one state.
 	Versioned bool
+	// Prefetch has frames fetched ahead for it; its device must be a veth then.
+	Prefetch bool
 }
 
 // forwarderAt is the one of a site.
@@ -71,27 +75,33 @@ func (f Forwarder) Attach(device int) (io.Closer, error) {
 	if err := f.load(loadLimit, &a.objects, nil); err != nil {
 		return nil, fmt.Errorf("load the stateless forwarder: %w", err)
 	}
-	if err := a.attach(device, len(f.Members)); err != nil {
+	if err := a.attach(device, f); err != nil {
 		return nil, errors.Join(fmt.Errorf("attach the stateless forwarder: %w", err), a.Close())
 	}
 	return a, nil
 }
 
 type attachedForwarder struct {
-	objects limitObjects
-	link    link.Link
+	objects  limitObjects
+	prefetch *prefetch.Program
+	link     link.Link
 }
 
-func (a *attachedForwarder) attach(device, members int) error {
-	var err error
-	a.link, err = link.AttachXDP(link.XDPOptions{Program: a.objects.Forward, Interface: device, Flags: link.XDPDriverMode})
-	if err != nil {
+func (a *attachedForwarder) attach(device int, f Forwarder) error {
+	entry, err := a.objects.Forward, error(nil)
+	if f.Prefetch {
+		if a.prefetch, err = prefetch.Load(entry); err != nil {
+			return err
+		}
+		entry = a.prefetch.Program()
+	}
+	if a.link, err = bpf.AttachNative(entry, device); err != nil {
 		return err
 	}
 	value := make([]byte, 8)
 	binary.NativeEndian.PutUint32(value[0:], uint32(device))
 	binary.NativeEndian.PutUint32(value[4:], uint32(a.objects.Copy.FD()))
-	for i := range members {
+	for i := range f.Members {
 		if err := a.objects.Group.Update(uint32(i), value, ebpf.UpdateAny); err != nil {
 			return err
 		}
@@ -104,6 +114,9 @@ func (a *attachedForwarder) Close() error {
 	var err error
 	if a.link != nil {
 		err = a.link.Close()
+	}
+	if a.prefetch != nil {
+		err = errors.Join(err, a.prefetch.Close())
 	}
 	return errors.Join(err, a.objects.Close())
 }

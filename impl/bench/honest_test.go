@@ -191,13 +191,15 @@ func TestSuite(t *testing.T) {
 	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
 	// a second when others wait for it, and a window must see more than that pause.
 	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond, Awake: programs.Awake},
-		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Rivals: []Contender{cContender(), TC{}}, Echo: echoContender(), Balancers: testBalancers(t)}
+		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Limits: []Contender{Limit{Prefetch: true}},
+		Rivals: []Contender{cContender(), TC{}, Dalio{NoPrefetch: true}}, Echo: echoContender(), Balancers: testBalancers(t)}
 	report, err := suite.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"read.vs_c", "write3.vs_c", "mixed95.vs_c", "read.vs_c_ops", "write3.vs_c_ops",
 		"mixed95.vs_c_ops", "read.of_limit", "write3.of_limit", "mixed95.of_limit", "c.of_echo",
+		"mixed95.of_limit+prefetch", "mixed95.vs_dalio-prefetch",
 		"read.vs_tc", "write3.vs_tc", "mixed95.vs_tc", "read.vs_nginx", "read.vs_nftables", "read.vs_nginx_ops", "read.vs_nftables_ops"} {
 		if !(report.Ratios[key] > 0) || len(report.Samples[key]) != rounds {
 			t.Errorf("%s is %v of %v", key, report.Ratios[key], report.Samples[key])

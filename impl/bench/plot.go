@@ -71,7 +71,7 @@ func (r *Report) PlotCPU(path string) error {
 		}
 		workload, contender := key[0], key[1]
 		row := PlotRow{Group: workload, Label: workload + ", " + contender, Ours: strings.HasPrefix(contender, "dalio"),
-			Bound: contender == "limit" || contender == "echo", Samples: r.values(series{contender, workload, cpuOf})}
+			Bound: strings.HasPrefix(contender, "limit") || contender == "echo", Samples: r.values(series{contender, workload, cpuOf})}
 		if workload == contender {
 			// The bare echo has a row beside the reads, which it bounds.
 			row.Group, row.Label = p.Rows[len(p.Rows)-1].Group, contender

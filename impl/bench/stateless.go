@@ -14,19 +14,29 @@ import (
 )
 
 // Limit is the stateless XDP program that touches and sends the same packets.
-type Limit struct{}
+type Limit struct {
+	// Prefetch has frames fetched ahead for it, as Dalio has: see package prefetch.
+	Prefetch bool
+}
 
 // Name implements Contender.
-func (Limit) Name() string { return "limit" }
+func (l Limit) Name() string {
+	if l.Prefetch {
+		return "limit+prefetch"
+	}
+	return "limit"
+}
 
 // Knows implements Contender.
 func (Limit) Knows() Knowledge { return Messages }
 
 // Start implements Contender.
-func (Limit) Start(site *Site) (Running, error) {
+func (l Limit) Start(site *Site) (Running, error) {
+	f := forwarderAt(site.Settings)
+	f.Prefetch = l.Prefetch
 	var attached io.Closer
 	err := site.Do(func() (err error) {
-		attached, err = forwarderAt(site.Settings).Attach(site.Coordinator)
+		attached, err = f.Attach(site.Coordinator)
 		return err
 	})
 	if err != nil {

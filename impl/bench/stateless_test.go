@@ -52,7 +52,7 @@ func drive(t *testing.T, c Contender, operations uint64) error {
 // TestForwarders has forwarders give each replica each write once, and the reads to
 // all of them, and notices one that does not.
 func TestForwarders(t *testing.T) {
-	for _, c := range []Contender{Limit{}, TC{}} {
+	for _, c := range []Contender{Limit{}, Limit{Prefetch: true}, TC{}} {
 		t.Run(c.Name(), func(t *testing.T) {
 			if err := drive(t, c, 10_000); err != nil {
 				t.Error(err)

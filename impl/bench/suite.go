@@ -19,9 +19,11 @@ type Suite struct {
 	// none if it has no window.
 	Unloaded Timing
 	Rounds   int
-	// Limit bounds Dalio from above, Rivals do the same work by other means, the
-	// first of them "c", and Echo bounds that one.
+	// Limit bounds Dalio from above, and Limits are other bounds that are measured
+	// loaded. Rivals do the same work by other means, the first of them "c", and Echo
+	// bounds that one.
 	Dalio, Limit Contender
+	Limits       []Contender
 	Rivals       []Contender
 	// Balancers are measured by the reads alone, and do less.
 	Balancers []Balancer
@@ -42,6 +44,9 @@ func (s *Suite) jobs() []job {
 	var all []job
 	for i, w := range s.Settings.Workloads() {
 		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
+		for _, limit := range s.Limits {
+			all = append(all, job{limit, w})
+		}
 		for _, rival := range s.Rivals {
 			all = append(all, job{rival, w})
 		}
@@ -154,8 +159,10 @@ func (s *Suite) Ratios() []Ratio {
 		all = append(all, versus(dalio, b.Name(), s.Settings.Workloads()[0], " ("+balances+")")...)
 	}
 	for _, w := range s.Settings.Workloads() {
-		all = append(all, Ratio{w.Name + ".of_limit", series{s.Limit.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
-			"processor time per operation, stateless XDP over Dalio"})
+		for _, limit := range append([]Contender{s.Limit}, s.Limits...) {
+			all = append(all, Ratio{w.Name + ".of_" + limit.Name(), series{limit.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
+				fmt.Sprintf("processor time per operation, stateless XDP (%s) over Dalio", limit.Name())})
+		}
 	}
 	if s.Echo != nil && len(s.Rivals) > 0 {
 		all = append(all, Ratio{"c.of_echo", series{s.Rivals[0].Name(), s.Settings.Workloads()[0].Name, packetsOf},

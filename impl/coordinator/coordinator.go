@@ -168,7 +168,8 @@ func (c *Coordinator) load() (data *bpf.DataPlane, adopted bool, err error) {
 	o := c.options
 	options := bpf.Options{
 		Self:        protocol.Address{IP: o.Listen.Addr().As4(), Port: o.Listen.Port(), MAC: c.network.devices[0].mac},
-		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Object: o.Object, SeveralDevices: len(o.Devices) > 1, Events: o.Events != nil,
+		MaxSessions: o.Sessions, SessionTTL: o.SessionTTL, Lease: o.Lease, Prefetch: o.Prefetch, Object: o.Object, SeveralDevices: len(o.Devices) > 1,
+		Events: o.Events != nil,
 	}
 	if o.PinDir != "" {
 		switch data, err = bpf.Adopt(c.pinName(), options); {
@@ -192,6 +193,11 @@ func (c *Coordinator) load() (data *bpf.DataPlane, adopted bool, err error) {
 func (c *Coordinator) attach(data *bpf.DataPlane) error {
 	if err := data.Attach(c.network.indices()...); err != nil {
 		return err
+	}
+	if err := data.Prefetches(); err != nil {
+		c.options.Logger.Info("frames come to the data plane without being fetched ahead", "because", err)
+	} else {
+		c.options.Logger.Info("frames are fetched ahead from the rings of veth devices")
 	}
 	if c.options.PinDir == "" {
 		return nil

@@ -61,6 +61,8 @@ type Options struct {
 	SessionTTL uint32
 	// Object is a data plane to load in place of the embedded one.
 	Object string
+	// Prefetch says whether what waits in a veth device's ring is fetched ahead.
+	Prefetch bpf.Prefetch
 	// Shared is where the coordinators of a shard agree on its members. If nil, the
 	// members are the Replicas, and never change.
 	Shared Shared
@@ -245,7 +247,7 @@ func usable(a netip.AddrPort) bool {
 
 // explain marks the data plane's errors that a user can do something about.
 func explain(err error) error {
-	for _, cause := range []error{bpf.ErrPermission, bpf.ErrKernel, bpf.ErrNoDevice, bpf.ErrNoNativeXDP, bpf.ErrDeviceBusy,
+	for _, cause := range []error{bpf.ErrPermission, bpf.ErrKernel, bpf.ErrNoDevice, bpf.ErrNoNativeXDP, bpf.ErrNoPrefetch, bpf.ErrDeviceBusy,
 		bpf.ErrMTU, bpf.ErrOptions, bpf.ErrMembers} {
 		if errors.Is(err, cause) {
 			return fmt.Errorf("%w: %w", ErrConfiguration, err)

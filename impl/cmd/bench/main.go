@@ -134,6 +134,7 @@ func run(ctx context.Context, c config) error {
 		suite.Rivals = append(suite.Rivals, p)
 	}
 	suite.Rivals = append(suite.Rivals, bench.TC{})
+	suite.Limits = []bench.Contender{bench.Limit{Prefetch: true}}
 	if c.balancers && c.rounds > 0 {
 		if suite.Balancers, err = bench.Balancers(filepath.Join(c.dir, "nginx")); err != nil {
 			return err
@@ -145,6 +146,7 @@ func run(ctx context.Context, c config) error {
 			suite.UnloadedRivals = append(suite.UnloadedRivals, r)
 		}
 	}
+	suite.Rivals = append(suite.Rivals, bench.Dalio{Object: c.object, NoPrefetch: true})
 	if c.events {
 		suite.Rivals = append(suite.Rivals, bench.Dalio{Empty: programs.Empty})
 	}

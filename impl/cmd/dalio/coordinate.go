@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dalio/bpf"
 	"dalio/impl/config"
 	"dalio/impl/config/embedded"
 	"dalio/impl/coordinator"
@@ -83,6 +84,7 @@ func newCoordinator() *cobra.Command {
 	flags.StringVar(&o.PinDir, "pin-dir", "", "folder in a BPF file system to pin the data plane in, so that it outlives this process and its successor can adopt it")
 	flags.Uint32Var(&o.Sessions, "sessions", 0, "size of the session table, a power of two (default 65536)")
 	flags.Uint32Var(&o.SessionTTL, "session-ttl", 0, "seconds after which an idle session may be reclaimed (default 60)")
+	flags.TextVar(&o.Prefetch, "prefetch", bpf.PrefetchAuto, "fetch frames ahead from a veth device's ring: auto (where it can be done), on (or do not start) or off")
 	flags.StringVar(&o.Object, "object", "", "BPF object to load in place of the built-in one")
 	flags.StringVar(&o.StatusSocket, "status-socket", "", "unix socket to serve the status and the admin API on")
 	flags.StringVar(&f.admin, "admin", "", "IP:PORT to serve the admin API on; whoever reaches it may use it")

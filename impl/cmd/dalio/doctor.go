@@ -75,6 +75,7 @@ func examine() []finding {
 		{subject: "multicast maps", err: features.HaveMapType(ebpf.DevMapHash), detail: "the kernel has DEVMAP_HASH"},
 		examineDataPlane(),
 		examineVeth(),
+		examinePrefetch(),
 		examineSetting("BPF JIT", "/proc/sys/net/core/bpf_jit_enable", func(v string) bool { return v != "0" },
 			"programs are interpreted, and slow: sysctl -w net.core.bpf_jit_enable=1"),
 		examineSetting("unprivileged BPF", "/proc/sys/kernel/unprivileged_bpf_disabled", func(v string) bool { return v != "0" },
@@ -110,8 +111,7 @@ func examineCapability(name string, capability int, purpose string) finding {
 // examineDataPlane has the verifier look at the programs that are built in.
 func examineDataPlane() finding {
 	f := finding{subject: "data plane", detail: "the kernel's verifier accepts it"}
-	plane, err := bpf.Load(bpf.Options{MaxSessions: 16,
-		Self: protocol.Address{IP: [4]byte{192, 0, 2, 1}, Port: protocol.Port, MAC: [6]byte{2, 0, 0, 0, 0, 1}}})
+	plane, err := bpf.Load(planeOptions())
 	if err != nil {
 		f.err = err
 		return f
@@ -120,38 +120,65 @@ func examineDataPlane() finding {
 	return f
 }
 
-// examineVeth attaches a program to a veth device in a namespace of its own,
-// which goes with its thread.
+func planeOptions() bpf.Options {
+	return bpf.Options{MaxSessions: 16, Self: protocol.Address{IP: [4]byte{192, 0, 2, 1}, Port: protocol.Port, MAC: [6]byte{2, 0, 0, 0, 0, 1}}}
+}
+
+// examineVeth attaches a program to a veth device.
 func examineVeth() finding {
-	f := finding{subject: "native XDP on veth", detail: "a program can be attached"}
+	return finding{subject: "native XDP on veth", detail: "a program can be attached", err: onVeth(func(ifindex int) error {
+		program, err := bpf.AttachPass(ifindex)
+		if err != nil {
+			return err
+		}
+		return program.Close()
+	})}
+}
+
+// examinePrefetch attaches the data plane to a veth device with the program that fetches
+// frames ahead in front.
+func examinePrefetch() finding {
+	return finding{subject: "prefetch on veth", detail: "frames can be fetched ahead", advice: true, err: onVeth(func(ifindex int) error {
+		o := planeOptions()
+		o.Prefetch = bpf.PrefetchOn
+		plane, err := bpf.Load(o)
+		if err != nil {
+			return err
+		}
+		return errors.Join(plane.Attach(ifindex), plane.Close())
+	})}
+}
+
+// onVeth calls a function with a veth device in a namespace of its own, which goes with
+// its thread.
+func onVeth(try func(ifindex int) error) error {
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // Never unlocked: the thread ends, and the namespace with it.
-		result <- attachToVeth()
+		ifindex, err := makeVeth()
+		if err == nil {
+			err = try(ifindex)
+		}
+		result <- err
 	}()
-	f.err = <-result
-	return f
+	return <-result
 }
 
-func attachToVeth() error {
+func makeVeth() (ifindex int, err error) {
 	space, err := netns.New()
 	if err != nil {
-		return fmt.Errorf("make a network namespace: %w", err)
+		return 0, fmt.Errorf("make a network namespace: %w", err)
 	}
 	defer space.Close()
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "doctor0"}, PeerName: "doctor1"}
 	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("make a veth pair: %w", err)
+		return 0, fmt.Errorf("make a veth pair: %w", err)
 	}
 	device, err := netlink.LinkByName("doctor0")
 	if err != nil {
-		return fmt.Errorf("find the veth device: %w", err)
+		return 0, fmt.Errorf("find the veth device: %w", err)
 	}
-	program, err := bpf.AttachPass(device.Attrs().Index)
-	if err != nil {
-		return err
-	}
-	return program.Close()
+	return device.Attrs().Index, nil
 }
 
 func examineSetting(subject, path string, good func(string) bool, advice string) finding {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"dalio/bpf"
 	"dalio/bpf/reader"
 )
 
@@ -82,7 +83,7 @@ func (o *readPathOptions) attach(ctx context.Context) (*reader.Reader, error) {
 	if err := reader.AwaitEnd(ctx, device, o.Address); err != nil || o.mode == "off" || o.recorded {
 		return nil, err
 	}
-	if veth, err := reader.IsVeth(device); err != nil || veth && o.mode == "auto" {
+	if veth, err := bpf.IsVeth(device.Index); err != nil || veth && o.mode == "auto" {
 		return nil, errors.Join(err, fmt.Errorf("device %s is a veth, and answers are lost if its peer runs no XDP program: --kernel-reads=try if it does", device.Name))
 	}
 	copy(o.MAC[:], device.HardwareAddr)
