@@ -115,6 +115,11 @@ func (c *Coordinator) start(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
+	if err := data.Prefetches(); err != nil {
+		o.Logger.Info("frames come to the data plane without being fetched ahead", "because", err)
+	} else {
+		o.Logger.Info("frames are fetched ahead from the rings of veth devices")
+	}
 	c.tellBegin()
 	if c.prober, err = newProber(o.Listen, c.answered); err != nil {
 		return err
@@ -193,11 +198,6 @@ func (c *Coordinator) load() (data *bpf.DataPlane, adopted bool, err error) {
 func (c *Coordinator) attach(data *bpf.DataPlane) error {
 	if err := data.Attach(c.network.indices()...); err != nil {
 		return err
-	}
-	if err := data.Prefetches(); err != nil {
-		c.options.Logger.Info("frames come to the data plane without being fetched ahead", "because", err)
-	} else {
-		c.options.Logger.Info("frames are fetched ahead from the rings of veth devices")
 	}
 	if c.options.PinDir == "" {
 		return nil
