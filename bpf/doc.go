@@ -14,5 +14,6 @@
 // frame at a time without any device, which is how it is compared with
 // [protocol.Coordinator]: by [DataPlane.HandleFrame], by a [Rig], which also addresses
 // the copies of multicasts and whose clock is the caller's, or by a [Treadmill], of
-// which a frame costs least. One that tells protocol events is a third object.
+// which a frame costs least. One that tells protocol events is a third object. On veth
+// devices a program of package prefetch runs in front of it.
 package bpf
