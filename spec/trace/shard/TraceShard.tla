@@ -262,6 +262,11 @@ TakeBack ==
   /\ UNCHANGED <<shard, kernel, nodes, messages, replies, clients, committed,
                  joiners>>
 
+\* Does the data plane show a last step that a control plane did not live to tell?
+LastStepMissing ==
+  /\ Killed /\ Action \in {"Begin", "Served", "Released"} /\ About[1] # 0
+  /\ ~AsTold(kernel[X])
+
 \* The control plane forgets who was joining, or turns to another one.
 Forget ==
   /\ \/ Action \in {"Assigned", "Begin"}
@@ -277,13 +282,13 @@ TurnTo(r) ==
 
 Turn ==
   \/ Action = "GrowMask" /\ \E r \in About[2] \ kernel[X].mask : TurnTo(r)
+  \/ LastStepMissing /\ \E r \in About[2] \ kernel[X].mask : TurnTo(r)
   \/ /\ Action = "Configure" /\ About[1] = Epoch
      /\ \E r \in About[2] \ Config.members : TurnTo(r)
 
 \* The last step of a control plane that was killed, as its data plane shows.
 LastStep ==
-  /\ Killed /\ Action \in {"Begin", "Served", "Released"} /\ About[1] # 0
-  /\ ~AsTold(kernel[X])
+  /\ LastStepMissing
   /\ IF kernel[X].epoch # About[1] THEN OpenKernel(X)
      ELSE \/ \E r \in kernel[X].serving \ About[3] : ShrinkServing(X, r)
           \/ \E r \in kernel[X].mask \ About[2] : ShrinkMask(X, r)

@@ -169,6 +169,51 @@ func TestReadOnItsWay(t *testing.T) {
 	}
 }
 
+// TestLastStepOfAnotherJoiner: of two replicas that have joined one after the other, both
+// were known before the first was made a member, and the control plane was killed before it
+// could tell that the second was. Who goes on with its data plane shows that. A member that
+// nobody has assigned is not taken for one.
+func TestLastStepOfAnotherJoiner(t *testing.T) {
+	events := duplicate(readRecorded(t))
+	grow := func(members uint16) int {
+		return find(t, events, 0, func(e *event.Event) bool {
+			return e.Event == "GrowMask" && e.Epoch == 10 && e.Serving == 0b001 && e.Members == members
+		})
+	}
+	first, second := grow(0b101), grow(0b111)
+	told := events[second]
+	fresh := told.Membership.IDs[1]
+	var early, between []*event.Event
+	for _, e := range events[first:second] {
+		if e.Event == "Assigned" && e.Replica == fresh || e.Event == "Assign" && e.Membership.IDs[0] == fresh {
+			early = append(early, e)
+		} else {
+			between = append(between, e)
+		}
+	}
+	if len(early) != 2 {
+		t.Fatalf("the recorded trace tells %d times that %d was assigned, want 2", len(early), fresh)
+	}
+	ring := events[slices.IndexFunc(events, func(e *event.Event) bool { return e.Event == event.Begin && e.By == told.By })].Membership.Ring
+	goesOn := func(before ...[]*event.Event) *Run {
+		begin := &event.Event{By: "coordinator.1", Event: event.Begin, Epoch: told.Epoch, Members: told.Members, Serving: told.Serving,
+			Membership: &event.Membership{Coordinator: told.Membership.Coordinator, IDs: told.Membership.IDs, Ring: ring}}
+		r, err := Arrange(renumbered(duplicate(append(slices.Concat(before...), begin))), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for i, r := range validate(t, "", goesOn(events[:first], early, between), goesOn(events[:first], between)) {
+		switch {
+		case i == 0 && r != nil:
+			t.Errorf("with both assigned it is rejected: %v", r.In(recorded))
+		case i == 1 && r == nil:
+			t.Error("with one that nobody has assigned it is accepted")
+		}
+	}
+}
+
 // TestIncomplete: what is missing is not passed over in silence.
 func TestIncomplete(t *testing.T) {
 	events := readRecorded(t)
