@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -117,7 +118,7 @@ func TestPinnedDataPlaneOutlivesItsProcess(t *testing.T) {
 // TestAdoptionOnSeveralDevices: a successor knows by which device each member is
 // reached, and puts right the multicast group that its predecessor died in changing.
 func TestAdoptionOnSeveralDevices(t *testing.T) {
-	enterNetwork(t)
+	namespace.EnterNetwork(t)
 	first, second := addWire(t, 0, 1500, 1), addWire(t, 1, 1500, 1)
 	dir := mountPins(t)
 	hold(t, dir, first.coordinator, second.coordinator).kill()

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -194,7 +195,7 @@ func TestGroupFollowsMembers(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	dp := load(t, "")
 	w := newWire(t, 1500)
-	loopback := up(t, "lo")
+	loopback := namespace.Up(t, "lo")
 	refused := func(what string, got, want error) {
 		if !errors.Is(got, want) {
 			t.Errorf("%s: got %v, want %v", what, got, want)

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -31,7 +32,7 @@ type crossroads struct {
 // frames are handled one at a time, and changes need not wait for programs.
 func newCrossroads(t *testing.T, dp *DataPlane, devices int) *crossroads {
 	t.Helper()
-	enterNetwork(t)
+	namespace.EnterNetwork(t)
 	c := &crossroads{dp: dp, stations: map[[10]byte]int{}}
 	var indices []int
 	for number := range devices {
@@ -158,8 +159,8 @@ func TestFramesOfOtherDevices(t *testing.T) {
 // TestDeviceRefusals checks what several devices add to what can go wrong, and
 // that nothing stays attached then.
 func TestDeviceRefusals(t *testing.T) {
-	enterNetwork(t)
-	loopback := up(t, "lo")
+	namespace.EnterNetwork(t)
+	loopback := namespace.Up(t, "lo")
 	first, second := addWire(t, 0, 1500, 1), addWire(t, 1, 1500, 1)
 	one, several := load(t, ""), loadFor(t, "", true)
 	for _, dp := range []*DataPlane{one, several} {

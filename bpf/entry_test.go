@@ -11,11 +11,12 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/bpf/prefetch"
 	"dalio/protocol"
 )
 
-// loadPrefetching loads a data plane of one member, with other options if changed.
+// loadPrefetching loads a data plane that fetches frames ahead, or not, as told.
 func loadPrefetching(t *testing.T, way Prefetch, several bool) *DataPlane {
 	t.Helper()
 	o := pinOptions(several)
@@ -102,7 +103,7 @@ func tap(t *testing.T) int {
 	for _, f := range device.Fds {
 		t.Cleanup(func() { f.Close() })
 	}
-	return up(t, "tap0")
+	return namespace.Up(t, "tap0")
 }
 
 // TestPrefetchOnOtherDevices: on a device that is no veth the coordinator's program runs
@@ -167,8 +168,7 @@ func TestAdoptionWithPrefetch(t *testing.T) {
 	expectAnswer(t, w, 2)
 	expectError(t, "to have it off, where it is on", adoptAs(dir, as(PrefetchOff)), ErrPinsDiffer)
 	expectError(t, "to have it on, where it is", adoptAs(dir, as(PrefetchOn)), nil)
-	o := pinOptions(false)
-	d, err := Adopt(dir, o)
+	d, err := Adopt(dir, pinOptions(false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,11 +49,7 @@ func TestMend(t *testing.T) {
 			if mended, err := d.Mend(); !mended || err != nil {
 				t.Fatalf("Mend() = %v, %v", mended, err)
 			}
-			open := protocol.Message{Type: protocol.OpenRequest, Request: 5}
-			w.send(t, protocol.NewFrame(&open, client(0), self))
-			if got := w.receiveUntilAnswer(t); len(got) != 1 || mustDecode(t, got[0]).Type != protocol.OpenResponse {
-				t.Errorf("a request after that: %x", got)
-			}
+			expectAnswer(t, w, 5)
 			if err := d.Release(); err != nil {
 				t.Fatal(err)
 			}

@@ -6,13 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -23,20 +23,10 @@ type wire struct {
 	socket               int
 }
 
-// enterNetwork makes a network namespace, which belongs to the calling goroutine's
-// thread alone, has no name, and goes away with that thread when the test ends.
-func enterNetwork(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("make a network namespace (needs root): %v", err)
-	}
-}
-
 // newWire makes a wire in a network namespace of its own.
 func newWire(t *testing.T, mtu int) *wire {
 	t.Helper()
-	enterNetwork(t)
+	namespace.EnterNetwork(t)
 	return addWire(t, 0, mtu, 1)
 }
 
@@ -59,7 +49,7 @@ func addWire(t *testing.T, number, mtu, queues int) *wire {
 	if err := netlink.LinkAdd(pair); err != nil {
 		t.Fatalf("make a veth pair: %v", err)
 	}
-	w := &wire{coordinator: up(t, inside), outside: up(t, outside)}
+	w := &wire{coordinator: namespace.Up(t, inside), outside: namespace.Up(t, outside)}
 
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
 	if err != nil {
@@ -77,18 +67,6 @@ func addWire(t *testing.T, number, mtu, queues int) *wire {
 		}
 	}
 	return w
-}
-
-func up(t *testing.T, name string) int {
-	t.Helper()
-	device, err := netlink.LinkByName(name)
-	if err == nil {
-		err = netlink.LinkSetUp(device)
-	}
-	if err != nil {
-		t.Fatalf("bring %s up: %v", name, err)
-	}
-	return device.Attrs().Index
 }
 
 func htons(n uint16) uint16 {

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -60,27 +60,11 @@ type holder struct {
 	input io.Closer
 }
 
-// mountPins enters a mount namespace, which goes away with the calling goroutine's
-// thread, and mounts a file system for pins there.
+// mountPins returns a folder for pins, not there yet, in a file system that goes away with
+// the calling goroutine's thread. The kernel has files of its own at the top.
 func mountPins(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	for _, err := range []error{
-		unix.Unshare(unix.CLONE_NEWNS),
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("bpf", dir, "bpf", 0, ""),
-	} {
-		if err != nil {
-			t.Fatalf("mount a file system for pins (needs root): %v", err)
-		}
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmount the pins: %v", err)
-		}
-	})
-	// The kernel has files of its own at the top.
-	return filepath.Join(dir, "shard")
+	return filepath.Join(namespace.MountBPF(t), "shard")
 }
 
 // hold starts a process that pins a data plane, and waits until it has.

@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"dalio/bpf/internal/namespace"
 	"dalio/protocol"
 )
 
@@ -71,7 +72,7 @@ type trafficParts struct {
 // capturing program to the outer ones.
 func newTraffic(t *testing.T, dp *DataPlane, wires int) *traffic {
 	t.Helper()
-	enterNetwork(t)
+	namespace.EnterNetwork(t)
 	tr := &traffic{T: t, dp: dp}
 	must := func(err error) {
 		t.Helper()

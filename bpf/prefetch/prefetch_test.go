@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
@@ -15,6 +14,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"dalio/bpf/internal/namespace"
 )
 
 const (
@@ -28,10 +29,7 @@ const (
 // calling goroutine's thread.
 func pair(t *testing.T) (inside, outside int) {
 	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("make a network namespace (needs root): %v", err)
-	}
+	namespace.EnterNetwork(t)
 	// Of the kernel's own frames none must come between those that are counted.
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("set up the network namespace: %v", err)
@@ -41,18 +39,7 @@ func pair(t *testing.T) (inside, outside int) {
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "outside"}); err != nil {
 		t.Fatalf("make a veth pair: %v", err)
 	}
-	var indices [2]int
-	for i, name := range []string{"inside", "outside"} {
-		device, err := netlink.LinkByName(name)
-		if err == nil {
-			err = netlink.LinkSetUp(device)
-		}
-		if err != nil {
-			t.Fatalf("bring %s up: %v", name, err)
-		}
-		indices[i] = device.Attrs().Index
-	}
-	return indices[0], indices[1]
+	return namespace.Up(t, "inside"), namespace.Up(t, "outside")
 }
 
 func attach(t *testing.T, program *ebpf.Program, ifindex int) {
@@ -162,7 +149,7 @@ func TestHandsOver(t *testing.T) {
 	attach(t, p.Program(), inside)
 	inject(t, o, outside)
 
-	dir := mount(t)
+	dir := namespace.MountBPF(t)
 	if err := errors.Join(p.Pin(dir), p.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -180,27 +167,6 @@ func TestHandsOver(t *testing.T) {
 	if _, err := LoadPinned(dir, o.Receive); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("LoadPinned without the map: got %v, want %v", err, os.ErrNotExist)
 	}
-}
-
-// mount mounts a file system for pins in a mount namespace of the calling thread.
-func mount(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, err := range []error{
-		unix.Unshare(unix.CLONE_NEWNS),
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("bpf", dir, "bpf", 0, ""),
-	} {
-		if err != nil {
-			t.Fatalf("mount a file system for pins (needs root): %v", err)
-		}
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmount the pins: %v", err)
-		}
-	})
-	return dir
 }
 
 // TestRefusals checks what Load says of a program that can't be led to.
