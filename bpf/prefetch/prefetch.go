@@ -79,7 +79,11 @@ func (p *Program) Pin(dir string) error {
 // [os.ErrNotExist] if that is nothing or a part only, and ErrHandler if it leads elsewhere.
 func LoadPinned(dir string, handler *ebpf.Program) (*Program, error) {
 	p := &Program{}
-	if err := errors.Join(p.readPins(dir), p.leadsTo(handler)); err != nil {
+	err := p.readPins(dir)
+	if err == nil {
+		err = p.leadsTo(handler)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -94,9 +98,6 @@ func (p *Program) readPins(dir string) (err error) {
 }
 
 func (p *Program) leadsTo(handler *ebpf.Program) error {
-	if p.objects.Handler == nil {
-		return nil
-	}
 	var at uint32
 	if err := p.objects.Handler.Lookup(uint32(0), &at); err != nil {
 		return fmt.Errorf("%w (%w)", ErrHandler, err)

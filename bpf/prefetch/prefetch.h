@@ -113,12 +113,17 @@ static __always_inline __u64 description_of(__u64 entry)
 static __always_inline void fetch_ahead(struct xdp_md *ctx)
 {
 	struct ptr_ring *ring = ring_of(ctx);
-	__u32 next = ring->consumer_head, size = ring->size, behind = next + BATCH < size ? next + BATCH : 0;
-	__u64 slots = (__u64)ring->queue, entry, data;
+	__u32 next = ring->consumer_head, size, behind;
+	__u64 slots, entry, data;
 
-	/* A batch lies in the ring in one piece. */
-	if (next % BATCH || size % BATCH)
+	if (next % BATCH)
 		return;
+	size = ring->size;
+	/* A batch lies in the ring in one piece. */
+	if (size % BATCH)
+		return;
+	behind = next + BATCH < size ? next + BATCH : 0;
+	slots = (__u64)ring->queue;
 #pragma unroll
 	for (int i = 0; i < BATCH; i++) {
 		entry = word_at(slots + (next + i) * sizeof(entry));
