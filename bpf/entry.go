@@ -62,7 +62,7 @@ func (d *DataPlane) Prefetches() error {
 	switch {
 	case len(d.links) == 0:
 		return fmt.Errorf("%w: %w", ErrNoPrefetch, ErrNotAttached)
-	case d.prefetch != nil && !slices.Contains(d.entries, d.objects.Coordinator):
+	case !slices.Contains(d.entries, d.objects.Coordinator):
 		return nil
 	}
 	return d.noPrefetch
@@ -71,18 +71,11 @@ func (d *DataPlane) Prefetches() error {
 // prepareEntries finds the program that each device is to run first: the coordinator's, or
 // the one in front of it.
 func (d *DataPlane) prepareEntries() error {
-	if d.options.Prefetch == PrefetchOff {
-		d.noPrefetch = fmt.Errorf("%w: it is switched off", ErrNoPrefetch)
-	}
 	for _, ifindex := range d.devices {
-		entry, err := d.entryFor(ifindex)
-		if err != nil {
-			if !errors.Is(err, ErrNoPrefetch) {
-				err = fmt.Errorf("%w: %w", ErrNoPrefetch, err)
-			}
-			d.noPrefetch = err
-			if d.options.Prefetch == PrefetchOn {
-				return d.noPrefetch
+		entry, why := d.entryFor(ifindex)
+		if why != nil {
+			if err := d.doWithout(why); d.options.Prefetch == PrefetchOn {
+				return err
 			}
 		}
 		d.entries = append(d.entries, entry)
@@ -90,11 +83,17 @@ func (d *DataPlane) prepareEntries() error {
 	return nil
 }
 
-// entryFor returns the program for a device, and why it is that of the coordinator if it
-// might be another one.
+// doWithout takes note of why frames of some device are not fetched ahead, and returns it
+// as ErrNoPrefetch.
+func (d *DataPlane) doWithout(why error) error {
+	d.noPrefetch = fmt.Errorf("%w: %w", ErrNoPrefetch, why)
+	return d.noPrefetch
+}
+
+// entryFor returns the program for a device, and why it is that of the coordinator if it is.
 func (d *DataPlane) entryFor(ifindex int) (*ebpf.Program, error) {
 	if d.options.Prefetch == PrefetchOff {
-		return d.objects.Coordinator, nil
+		return d.objects.Coordinator, errors.New("it is switched off")
 	}
 	veth, err := IsVeth(ifindex)
 	if err != nil {
@@ -112,17 +111,17 @@ func (d *DataPlane) entryFor(ifindex int) (*ebpf.Program, error) {
 }
 
 func notVeth(ifindex int) error {
-	return fmt.Errorf("%w: device %s is no veth", ErrNoPrefetch, deviceName(ifindex))
+	return fmt.Errorf("device %s is no veth", deviceName(ifindex))
 }
 
 // adoptEntries takes over what runs in front of the coordinator's program, if anything does.
 func (d *DataPlane) adoptEntries() (err error) {
-	d.noPrefetch = fmt.Errorf("%w: the data plane was pinned without it", ErrNoPrefetch)
+	without := d.doWithout(errors.New("the data plane was pinned without it"))
 	d.prefetch, err = prefetch.LoadPinned(d.pins.dir, d.objects.Coordinator)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if d.options.Prefetch == PrefetchOn {
-			return fmt.Errorf("%w (%w)", ErrPinsDiffer, d.noPrefetch)
+			return fmt.Errorf("%w (%w)", ErrPinsDiffer, without)
 		}
 		return nil
 	case errors.Is(err, prefetch.ErrHandler):

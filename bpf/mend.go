@@ -44,7 +44,8 @@ func (d *DataPlane) mend(number int) (mended bool, err error) {
 	}
 	// Another device may have got the number.
 	if veth, err := IsVeth(d.devices[number]); err == nil && !veth && d.entries[number] != d.objects.Coordinator {
-		d.entries[number], d.noPrefetch = d.objects.Coordinator, notVeth(d.devices[number])
+		d.entries[number] = d.objects.Coordinator
+		_ = d.doWithout(notVeth(d.devices[number]))
 	}
 	fresh, err := AttachNative(d.entries[number], d.devices[number])
 	if err != nil {
