@@ -88,7 +88,8 @@ type attachedForwarder struct {
 }
 
 func (a *attachedForwarder) attach(device int, f Forwarder) error {
-	entry, err := a.objects.Forward, error(nil)
+	entry := a.objects.Forward
+	var err error
 	if f.Prefetch {
 		if a.prefetch, err = prefetch.Load(entry); err != nil {
 			return err

@@ -191,7 +191,7 @@ func TestSuite(t *testing.T) {
 	// The kernel keeps threads of real-time priority off a processor for up to 50 ms in
 	// a second when others wait for it, and a window must see more than that pause.
 	suite := &Suite{Settings: settings, Timing: Timing{Warm: 10 * time.Millisecond, Window: 150 * time.Millisecond, Awake: programs.Awake},
-		Rounds: rounds, Dalio: Dalio{}, Limit: Limit{}, Limits: []Contender{Limit{Prefetch: true}},
+		Rounds: rounds, Dalio: Dalio{}, Limits: []Contender{Limit{}, Limit{Prefetch: true}},
 		Rivals: []Contender{cContender(), TC{}, Dalio{NoPrefetch: true}}, Echo: echoContender(), Balancers: testBalancers(t)}
 	report, err := suite.Run(t.Context())
 	if err != nil {

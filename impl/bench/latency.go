@@ -87,7 +87,7 @@ func (s *Suite) latencyRatios() []Ratio {
 	dalio := s.Dalio.Name()
 	for _, w := range s.unloaded() {
 		ours := series{dalio, w.Name, medianLatency}
-		all = append(all, Ratio{w.Name + ".of_limit", ours, series{s.Limit.Name(), w.Name, medianLatency},
+		all = append(all, Ratio{w.Name + ".of_limit", ours, series{s.Limits[0].Name(), w.Name, medianLatency},
 			"unloaded median latency, Dalio over stateless XDP"})
 		for _, rival := range s.UnloadedRivals {
 			all = append(all, Ratio{w.Name + ".vs_" + rival.Name(), series{rival.Name(), w.Name, medianLatency}, ours,

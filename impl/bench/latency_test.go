@@ -115,7 +115,7 @@ func TestTimesOfOperations(t *testing.T) {
 // TestUnloaded times each operation of the window, and has the ratios in the report.
 func TestUnloaded(t *testing.T) {
 	s := testSettings(t)
-	suite := &Suite{Settings: s, Dalio: Dalio{}, Limit: Limit{}, UnloadedRivals: []Contender{cContender()}, Rounds: 1,
+	suite := &Suite{Settings: s, Dalio: Dalio{}, Limits: []Contender{Limit{}}, UnloadedRivals: []Contender{cContender()}, Rounds: 1,
 		Unloaded: Timing{Warm: 10 * time.Millisecond, Window: 100 * time.Millisecond, Awake: programs.Awake}}
 	r, err := newReport(suite)
 	if err != nil {

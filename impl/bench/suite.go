@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -19,12 +20,11 @@ type Suite struct {
 	// none if it has no window.
 	Unloaded Timing
 	Rounds   int
-	// Limit bounds Dalio from above, and Limits are other bounds that are measured
-	// loaded. Rivals do the same work by other means, the first of them "c", and Echo
-	// bounds that one.
-	Dalio, Limit Contender
-	Limits       []Contender
-	Rivals       []Contender
+	// Limits bound Dalio from above: the first of them, "limit", is measured unloaded,
+	// too. Rivals do the same work by other means, the first of them "c", and Echo bounds
+	// that one.
+	Dalio          Contender
+	Limits, Rivals []Contender
 	// Balancers are measured by the reads alone, and do less.
 	Balancers []Balancer
 	// UnloadedRivals are those whose unloaded latency is measured.
@@ -43,12 +43,9 @@ type job struct {
 func (s *Suite) jobs() []job {
 	var all []job
 	for i, w := range s.Settings.Workloads() {
-		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
-		for _, limit := range s.Limits {
-			all = append(all, job{limit, w})
-		}
-		for _, rival := range s.Rivals {
-			all = append(all, job{rival, w})
+		all = append(all, job{s.Dalio, w})
+		for _, other := range slices.Concat(s.Limits, s.Rivals) {
+			all = append(all, job{other, w})
 		}
 		if i > 0 {
 			continue
@@ -62,7 +59,7 @@ func (s *Suite) jobs() []job {
 		}
 	}
 	for _, w := range s.unloaded() {
-		all = append(all, job{s.Dalio, w}, job{s.Limit, w})
+		all = append(all, job{s.Dalio, w}, job{s.Limits[0], w})
 		for _, rival := range s.UnloadedRivals {
 			all = append(all, job{rival, w})
 		}
@@ -159,7 +156,7 @@ func (s *Suite) Ratios() []Ratio {
 		all = append(all, versus(dalio, b.Name(), s.Settings.Workloads()[0], " ("+balances+")")...)
 	}
 	for _, w := range s.Settings.Workloads() {
-		for _, limit := range append([]Contender{s.Limit}, s.Limits...) {
+		for _, limit := range s.Limits {
 			all = append(all, Ratio{w.Name + ".of_" + limit.Name(), series{limit.Name(), w.Name, cpuOf}, series{dalio, w.Name, cpuOf},
 				fmt.Sprintf("processor time per operation, stateless XDP (%s) over Dalio", limit.Name())})
 		}

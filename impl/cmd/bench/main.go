@@ -126,7 +126,7 @@ func run(ctx context.Context, c config) error {
 	suite := &bench.Suite{
 		Settings: c.settings, Timing: c.timing, Rounds: c.rounds,
 		Unloaded: bench.Timing{Warm: c.unloaded / 5, Window: c.unloaded, Awake: programs.Awake},
-		Dalio:    bench.Dalio{Object: c.object}, Limit: bench.Limit{},
+		Dalio:    bench.Dalio{Object: c.object}, Limits: []bench.Contender{bench.Limit{}, bench.Limit{Prefetch: true}},
 		Echo:     bench.Process{Label: "echo", Path: programs.Echo, Echo: true},
 		Progress: progress(),
 	}
@@ -134,7 +134,6 @@ func run(ctx context.Context, c config) error {
 		suite.Rivals = append(suite.Rivals, p)
 	}
 	suite.Rivals = append(suite.Rivals, bench.TC{})
-	suite.Limits = []bench.Contender{bench.Limit{Prefetch: true}}
 	if c.balancers && c.rounds > 0 {
 		if suite.Balancers, err = bench.Balancers(filepath.Join(c.dir, "nginx")); err != nil {
 			return err
