@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,7 +51,11 @@ func pinAndWait(arguments string) error {
 		return err
 	}
 	fmt.Println("pinned")
+	// A data plane that nothing refers to is let go when garbage is collected, and the lock
+	// on its pins with it.
+	runtime.GC()
 	_, err = io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(dp)
 	return err
 }
 
