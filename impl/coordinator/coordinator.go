@@ -121,17 +121,16 @@ func (c *Coordinator) start(ctx context.Context) error {
 		o.Logger.Info("frames are fetched ahead from the rings of veth devices")
 	}
 	c.tellBegin()
-	if c.prober, err = newProber(o.Listen, c.answered); err != nil {
+	if c.prober, err = newProber(o.Listen); err != nil {
 		return err
 	}
 	if o.Shared == nil {
+		c.prober.listen(c.answered)
 		if err := c.openFixed(ctx); err != nil {
 			return explain(err)
 		}
-	} else {
-		if c.manager, err = startManager(ctx, c); err != nil {
-			return err
-		}
+	} else if err := c.startManager(ctx); err != nil {
+		return err
 	}
 	if err := c.serveAPI(); err != nil {
 		return err

@@ -84,18 +84,19 @@ type manager struct {
 	redrive redrive
 }
 
-func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
+func (c *Coordinator) startManager(ctx context.Context) error {
 	o := c.options
+	// From another port than the data plane's: it has no business with the answers.
+	peers, err := newProber(netip.AddrPortFrom(o.Listen.Addr(), 0))
+	if err != nil {
+		return err
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m := newManager(c, cancel)
-	var err error
-	// From another port than the data plane's: it has no business with the answers.
-	if m.peers, err = newProber(netip.AddrPortFrom(o.Listen.Addr(), 0), m.peerAnswered); err != nil {
-		cancel()
-		return nil, err
-	}
-	// Until the manager is known to the coordinator, no answer comes to it.
-	c.manager = m
+	m.peers, c.manager = peers, m
+	// Answers come to a manager that is whole, and that the coordinator knows.
+	c.prober.listen(c.answered)
+	m.peers.listen(m.peerAnswered)
 	changes := o.Shared.Changes(running)
 	m.running.Go(func() {
 		m.shared.Announce(running, config.Presence{Name: o.Name, Address: o.Listen.String(), PID: pid()}, max(time.Second, o.ControlTimeout/3))
@@ -104,7 +105,7 @@ func startManager(ctx context.Context, c *Coordinator) (*manager, error) {
 	m.running.Go(func() { m.probe(running) })
 	m.running.Go(func() { m.settle(running) })
 	m.running.Go(func() { m.run(running) })
-	return m, nil
+	return nil
 }
 
 // newManager returns a manager that does nothing yet.

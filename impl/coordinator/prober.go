@@ -20,24 +20,23 @@ import (
 type prober struct {
 	socket *net.UDPConn
 	conn   *datagram.Conn
-	done   chan struct{}
 	now    func() time.Duration
+	// listening ends when the socket is closed.
+	listening sync.WaitGroup
 
 	mu     sync.Mutex
 	out    *datagram.Batch
 	number uint64
 }
 
-// newProber returns a prober that calls a function for each answer, until it is
-// closed. The answer is valid during the call.
-func newProber(at netip.AddrPort, answered func(from netip.AddrPort, m *protocol.Message)) (*prober, error) {
+// newProber returns a prober that can ask. Answers wait in its socket until listen is
+// called. The caller must close it.
+func newProber(at netip.AddrPort) (*prober, error) {
 	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to probe with: %w", err)
 	}
-	p := &prober{socket: socket, conn: datagram.NewConn(socket), out: datagram.NewBatch(1), done: make(chan struct{}), now: bpf.Now}
-	go p.listen(answered)
-	return p, nil
+	return &prober{socket: socket, conn: datagram.NewConn(socket), out: datagram.NewBatch(1), now: bpf.Now}, nil
 }
 
 // probe asks a member, or with id 0 a coordinator.
@@ -58,24 +57,27 @@ func (p *prober) send(to netip.AddrPort, m *protocol.Message) {
 	_, _ = p.conn.Write(p.out)
 }
 
-func (p *prober) listen(answered func(netip.AddrPort, *protocol.Message)) {
-	defer close(p.done)
-	answers := datagram.NewBatch(protocol.MaxMembers)
-	for {
-		if p.conn.Read(answers) != nil {
-			return // The socket is closed.
-		}
-		for i := range answers.Len() {
-			var m protocol.Message
-			if m.Unmarshal(answers.Payload(i)) == nil && m.Type == protocol.ProbeReply {
-				answered(answers.Address(i), &m)
+// listen calls a function for each answer, until the prober is closed. The answer is
+// valid during the call.
+func (p *prober) listen(answered func(from netip.AddrPort, m *protocol.Message)) {
+	p.listening.Go(func() {
+		answers := datagram.NewBatch(protocol.MaxMembers)
+		for {
+			if p.conn.Read(answers) != nil {
+				return // The socket is closed.
+			}
+			for i := range answers.Len() {
+				var m protocol.Message
+				if m.Unmarshal(answers.Payload(i)) == nil && m.Type == protocol.ProbeReply {
+					answered(answers.Address(i), &m)
+				}
 			}
 		}
-	}
+	})
 }
 
 func (p *prober) close() error {
 	err := p.socket.Close()
-	<-p.done
+	p.listening.Wait()
 	return err
 }
