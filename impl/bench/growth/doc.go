@@ -7,7 +7,8 @@
 // The processor time is measured as package bench does it, with the coordinator alone.
 // All points of all curves are measured once in each round, so that a slow phase of the
 // machine hits them alike, and are shown as medians of all rounds. Each curve has a
-// promise or none: to be flat, or to be a straight line.
+// promise or none: to be flat, or to be a straight line. Where the medians break it and
+// their intervals would not, one can't tell: the curve is measured for as many rounds again.
 //
 // Clients have two curves. In "clients_alone" each has one request open and there are no
 // others: the fewer there are, the fewer frames the coordinator's thread finds when it

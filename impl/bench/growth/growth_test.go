@@ -47,7 +47,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(t.Context(), s, all, 1, bench.Timing{Window: 50 * time.Millisecond, Awake: awake}, func(int, int) { told++ })
+	timing := bench.Timing{Window: 50 * time.Millisecond, Awake: awake}
+	r, err := Run(t.Context(), s, all, 1, timing, func(int, int) { told++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +66,20 @@ func TestRun(t *testing.T) {
 	free, full := r.Curves[2].Points[0].Samples[0], r.Curves[2].Points[1].Samples[0]
 	if free.Hops != 0 || float64(full.Hops) < 0.5*float64(full.Operations) {
 		t.Errorf("%d of %d reads went on with nothing pending, %d of %d with all", free.Hops, free.Operations, full.Hops, full.Operations)
+	}
+	r.Curves[1].Verdict.Untold = true
+	if err := r.measure(t.Context(), 1, timing, func(int, int) { told++ }, untold); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 2, 1} {
+		for _, p := range r.Curves[i].Points {
+			if len(p.Samples) != want || p.Samples[want-1].Round != want {
+				t.Errorf("%s at %s has %d samples, want %d", r.Curves[i].Name, p.Label, len(p.Samples), want)
+			}
+		}
+	}
+	if told != 7 || r.Curves[1].Verdict.Untold {
+		t.Errorf("progress was told %d times of 7 points; the curve measured again is judged %+v", told, r.Curves[1].Verdict)
 	}
 	dir := filepath.Join(t.TempDir(), "results")
 	var out strings.Builder
@@ -121,7 +136,7 @@ func TestCurves(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	points := func(medians ...float64) (all []MeasuredPoint) {
 		for i, m := range medians {
-			all = append(all, MeasuredPoint{X: float64(i + 1), Median: m})
+			all = append(all, MeasuredPoint{X: float64(i + 1), Median: m, Interval: bench.Interval{Low: m, High: m}})
 		}
 		return all
 	}
@@ -138,8 +153,30 @@ func TestVerdicts(t *testing.T) {
 		{Linear, points(100, 400, 900, 1600), false},
 		{None, points(1, 1000), true},
 	} {
-		if v := judge(c.promise, 0, c.points); v.Kept != c.kept {
+		if v := judge(c.promise, 0, c.points); v.Kept != c.kept || v.Untold {
 			t.Errorf("%s: %+v is judged %+v", c.promise, c.points, v)
+		}
+	}
+	// Whether the medians alone break a promise, or their intervals, too.
+	for _, c := range []struct {
+		promise Promise
+		points  []MeasuredPoint
+		noise   float64
+		untold  bool
+	}{
+		{Flat, points(100, 110, 120), 0.01, false},
+		{Flat, points(100, 110, 120), 0.03, true},
+		{Flat, points(100, 110, 114), 0.5, false},
+		{Linear, points(100, 400, 900, 1600), 0.05, false},
+		{Linear, points(100, 200, 300, 500), 0.01, false},
+		{Linear, points(100, 200, 300, 500), 0.2, true},
+	} {
+		for i := range c.points {
+			p := &c.points[i]
+			p.Interval = bench.Interval{Low: p.Median * (1 - c.noise), High: p.Median * (1 + c.noise)}
+		}
+		if v := judge(c.promise, 0, c.points); v.Untold != c.untold || v.Untold && v.Kept {
+			t.Errorf("%s, with a noise of %v: %+v is judged %+v", c.promise, c.noise, c.points, v)
 		}
 	}
 	bent := points(20, 200, 300, 400)

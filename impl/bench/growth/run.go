@@ -16,7 +16,8 @@ import (
 type Report struct {
 	Curves   []Measured     `json:"curves"`
 	Settings bench.Settings `json:"settings"`
-	Rounds   int            `json:"rounds"`
+	// Rounds is how many samples a point has, at least.
+	Rounds int `json:"rounds"`
 	// Warm and Window are seconds.
 	Warm    float64       `json:"warm_seconds"`
 	Window  float64       `json:"window_seconds"`
@@ -25,6 +26,8 @@ type Report struct {
 	Machine bench.Machine `json:"machine"`
 	// Repeated is how many samples were taken again because lanes got lost.
 	Repeated int `json:"repeated_samples"`
+
+	taken int
 }
 
 // Measured is a curve with its samples.
@@ -38,7 +41,7 @@ type Measured struct {
 	curve *Curve
 }
 
-// MeasuredPoint has a sample for each round.
+// MeasuredPoint has a sample for each round that its curve was measured in.
 type MeasuredPoint struct {
 	X     float64 `json:"x"`
 	Label string  `json:"label"`
@@ -56,43 +59,63 @@ func (p *MeasuredPoint) values(of func(bench.Sample) float64) []float64 {
 	return all
 }
 
-// Run measures all points of the curves, once in each round. Progress is told before each.
+// Run measures all points of the curves, once in each round, and once in each of as many
+// rounds again those of curves of which one can't tell then whether they keep their
+// promise. Progress is told before each.
 func Run(ctx context.Context, s bench.Settings, curves []Curve, rounds int, t bench.Timing, progress func(done, all int)) (*Report, error) {
 	machine, err := bench.DescribeMachine()
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{Settings: s, Rounds: rounds, Warm: t.Warm.Seconds(), Window: t.Window.Seconds(), Started: time.Now().UTC(), Machine: machine}
-	points := 0
 	for i := range curves {
 		m := Measured{Name: curves[i].Name(), Promise: curves[i].Promise, curve: &curves[i]}
 		for _, p := range curves[i].Points {
 			m.Points = append(m.Points, MeasuredPoint{X: p.X, Label: p.Label})
 		}
 		r.Curves = append(r.Curves, m)
-		points += len(m.Points)
 	}
 	defer bench.Unhurried()()
-	done := 0
-	for round := range rounds {
-		for i := range r.Curves {
-			m := &r.Curves[i]
+	if err := r.measure(ctx, rounds, t, progress, func(*Measured) bool { return true }); err != nil {
+		return nil, err
+	}
+	if err := r.measure(ctx, rounds, t, progress, untold); err != nil {
+		return nil, err
+	}
+	r.Took = time.Since(r.Started).Seconds()
+	return r, nil
+}
+
+func untold(m *Measured) bool { return m.Verdict.Untold }
+
+// measure takes rounds of samples of some curves, and draws the conclusions.
+func (r *Report) measure(ctx context.Context, rounds int, t bench.Timing, progress func(done, all int), which func(*Measured) bool) error {
+	var some []*Measured
+	points := 0
+	for i := range r.Curves {
+		if m := &r.Curves[i]; which(m) {
+			some = append(some, m)
+			points += len(m.Points)
+		}
+	}
+	all := r.taken + rounds*points
+	for range rounds {
+		for _, m := range some {
 			for j, p := range m.curve.Points {
-				progress(done, rounds*points)
-				done++
+				progress(r.taken, all)
+				r.taken++
 				sample, again, err := bench.MeasurePatiently(ctx, p.Settings, p.Dalio, bench.Workload{Name: m.Name, Work: p.Work}, t)
+				sample.Round = len(m.Points[j].Samples) + 1
 				if err != nil {
-					return nil, fmt.Errorf("round %d, %s at %s: %w", round+1, m.Name, p.Label, err)
+					return fmt.Errorf("round %d, %s at %s: %w", sample.Round, m.Name, p.Label, err)
 				}
 				r.Repeated += again
-				sample.Round = round + 1
 				m.Points[j].Samples = append(m.Points[j].Samples, sample)
 			}
 		}
 	}
 	r.conclude()
-	r.Took = time.Since(r.Started).Seconds()
-	return r, nil
+	return nil
 }
 
 // conclude fills in medians and verdicts.
