@@ -41,10 +41,10 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var err error
-	for _, what := range flag.Args() {
-		if err = run(ctx, os.Stdout, what, *full, *only); err != nil {
-			break
+	err := checkSets(flag.Args())
+	for _, set := range flag.Args() {
+		if err == nil {
+			err = run(ctx, os.Stdout, set, *full, *only)
 		}
 	}
 	if errors.Is(err, errUsage) {
@@ -60,6 +60,22 @@ func main() {
 
 // errUsage marks errors of the command line.
 var errUsage = errors.New("bad usage")
+
+// sets are the sets of configurations, by their names on the command line.
+var sets = map[string]func(m *Manifest, full bool, only string) []job{
+	"spec":      (*Manifest).modelJobs,
+	"must-fail": func(m *Manifest, _ bool, only string) []job { return m.mustFailJobs(only) },
+}
+
+// checkSets refuses what is no set before the first is run, which may take long.
+func checkSets(names []string) error {
+	for _, name := range names {
+		if sets[name] == nil {
+			return fmt.Errorf("%w: %q is neither spec nor must-fail; flags come before these", errUsage, name)
+		}
+	}
+	return nil
+}
 
 // run checks one set of configurations and prints the result of each.
 func run(ctx context.Context, out io.Writer, set string, full bool, only string) error {
@@ -78,15 +94,7 @@ func run(ctx context.Context, out io.Writer, set string, full bool, only string)
 	if err := manifest.checkCoverage(sources); err != nil {
 		return err
 	}
-	var jobs []job
-	switch set {
-	case "spec":
-		jobs = manifest.modelJobs(full, only)
-	case "must-fail":
-		jobs = manifest.mustFailJobs(only)
-	default:
-		return fmt.Errorf("%w: %q is neither spec nor must-fail", errUsage, set)
-	}
+	jobs := sets[set](manifest, full, only)
 	if len(jobs) == 0 {
 		return fmt.Errorf("%w: no configuration of %s is named %q", errUsage, set, only)
 	}
